@@ -1,0 +1,109 @@
+"""Decoded images of a whole data set in one memory-mapped file.
+
+Decoding a WebP or JPEG costs more than the rest of a training sample together. The cache decodes every image once
+(uint8; grey 640x480: 0.3 MB each, RGB three times that) and later runs and other processes map the same file, so
+that its pages are shared and reading a crop touches only that crop.
+
+The file name carries a hash of the list of files, their sizes in bytes and the mode: changed data get a new file.
+Both files are written atomically, the index last, so that an index is never there without its pixels.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rnnpool.errors import InputError
+from rnnpool.files import atomic_path
+from rnnpool.images import load_image
+
+_FORMAT = 1  # raised when the meaning of the bytes changes
+
+
+def decode(path: Path, channels: int) -> np.ndarray:
+    """Pixels of one file: uint8 (H, W, channels); one channel is Pillow's "L" (ITU-R 601 luma) of the RGB image."""
+    image = load_image(path)
+    pixels = np.array(image.convert("L") if channels == 1 else image)
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+class PixelCache:
+    """Read access to the decoded images: ``cache[i]`` is uint8 (H, W, channels), a view into the mapped file."""
+
+    def __init__(self, pixels_path: Path, index_path: Path, channels: int):
+        self.pixels_path = pixels_path
+        self.channels = channels
+        index = np.load(index_path)  # (N, 3) int64: offset in bytes, height, width
+        self._index = index
+        size = int(index[-1, 0] + index[-1, 1] * index[-1, 2] * channels) if len(index) else 0
+        if pixels_path.stat().st_size != size:
+            raise InputError(
+                f"{pixels_path}: {pixels_path.stat().st_size} bytes, its index says {size}; delete both files"
+            )
+        self._pixels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if self._pixels is None:
+            # Copy-on-write: torch wants writable memory, and nobody may write into the shared file.
+            self._pixels = np.memmap(self.pixels_path, dtype=np.uint8, mode="c")
+        offset, height, width = (int(v) for v in self._index[index])
+        flat = self._pixels[offset : offset + height * width * self.channels]
+        return flat.reshape(height, width, self.channels)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_pixels": None}  # a worker process maps the file itself instead of copying it
+
+
+def open_cache(
+    folder: str | Path,
+    paths: Sequence[Path],
+    channels: int,
+    *,
+    root: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> PixelCache:
+    """The cache of these images under ``folder``, decoding them first where no valid one is there.
+
+    Args:
+        folder: where cache files live; created if absent.
+        paths: image files, in order; named relative to ``root`` in the hash.
+        channels: 1 (grey) or 3 (RGB).
+        progress: called with (images done, images in all) while decoding.
+    """
+    key = _content_key(paths, channels, root)
+    folder = Path(folder)
+    pixels_path, index_path = folder / f"pixels-{key}.bin", folder / f"pixels-{key}.npy"
+    if not (index_path.exists() and pixels_path.exists()):
+        _build(pixels_path, index_path, paths, channels, progress)
+    return PixelCache(pixels_path, index_path, channels)
+
+
+def _content_key(paths: Sequence[Path], channels: int, root: Path) -> str:
+    digest = hashlib.sha256(f"format {_FORMAT} channels {channels}\n".encode())
+    for path in paths:
+        name = path.relative_to(root) if path.is_relative_to(root) else path
+        digest.update(f"{name.as_posix()}\0{path.stat().st_size}\n".encode())
+    return digest.hexdigest()[:20]
+
+
+def _build(
+    pixels_path: Path,
+    index_path: Path,
+    paths: Sequence[Path],
+    channels: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    index = np.zeros((len(paths), 3), dtype=np.int64)
+    with atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
+        for i, path in enumerate(paths):
+            pixels = decode(path, channels)
+            index[i] = file.tell(), *pixels.shape[:2]
+            file.write(pixels.tobytes())
+            if progress is not None:
+                progress(i + 1, len(paths))
+    with atomic_path(index_path) as temporary:
+        np.save(temporary, index)

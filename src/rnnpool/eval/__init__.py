@@ -1,0 +1,1 @@
+"""Evaluation: the WIDER FACE protocol, average precision, precision-recall plots, submission files."""

@@ -1,0 +1,102 @@
+"""Any image file to 8-bit RGB: orientation, transparency, palettes, deep and grey pixels, and one error for bad files."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rnnpool.errors import InputError
+
+# Pillow refuses above 179 million pixels to protect servers from hostile files; panoramas and scans are larger.
+# 2**28 pixels are 805 MB as RGB, which a machine that runs torch can hold.
+MAX_PIXELS = 2**28
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif"})
+
+_EXIF_ORIENTATION = 0x0112
+_pillow_limit_lock = threading.Lock()
+
+
+def load_image(path: str | Path) -> Image.Image:
+    """Read an image file as 8-bit RGB, upright.
+
+    EXIF orientation is applied; transparent pixels are laid over white; 16-bit grey is scaled to 8 bits (65535 becomes
+    255); grey, bilevel, palette, CMYK, YCbCr and Lab are converted; of an animation the first frame is taken.
+
+    Raises:
+        InputError: the file is missing, unreadable, corrupt or truncated, has more than ``MAX_PIXELS`` pixels, or holds
+            pixels without a defined 8-bit meaning (negative, over 16 bits, or floats outside 0..1).
+    """
+    with _open(path) as image:
+        image.load()
+        return to_rgb(ImageOps.exif_transpose(image), name=str(path))
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) in pixels of the upright image, from the header alone; errors as for :func:`load_image`."""
+    with _open(path) as image:
+        width, height = image.size
+        sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    return (height, width) if sideways else (width, height)
+
+
+def to_rgb(image: Image.Image, *, name: str = "image") -> Image.Image:
+    """Convert a Pillow image of any mode to RGB, 8 bits a channel; ``name`` is used in error messages."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _deep_grey_to_8_bits(image, name)
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _deep_grey_to_8_bits(image: Image.Image, name: str) -> Image.Image:
+    """Grey of 16 bits (0..65535) or of floats (0..1), rounded to 8 bits."""
+    values = np.asarray(image).astype(np.float64)
+    full_scale = 1.0 if image.mode == "F" else 65535.0
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= full_scale):  # also refuses NaN
+        raise InputError(
+            f"{name}: grey values from {low:g} to {high:g} in mode {image.mode}; expected 0..{full_scale:g} "
+            "(8 bits, 16 bits, or floats in 0..1)"
+        )
+    return Image.fromarray(np.rint(values * (255.0 / full_scale)).astype(np.uint8))
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image, and turn whatever goes wrong while it is read into an InputError that names the file."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such image file")
+    if not path.is_file():
+        raise InputError(f"{path}: not a file; expected an image")
+    try:
+        with _open_header(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InputError(
+                    f"{path}: {width}x{height} is {width * height:,} pixels; at most {MAX_PIXELS:,} are decoded"
+                )
+            yield image
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"{path}: not an image that Pillow can read") from error
+    except Exception as error:  # Pillow's decoders leak every kind: OSError, SyntaxError, struct.error, EOFError...
+        raise InputError(f"{path}: corrupt or unreadable image ({error})") from error
+
+
+def _open_header(path: Path) -> Image.Image:
+    """``Image.open`` without Pillow's own pixel limit, which is a global and is put back at once."""
+    with _pillow_limit_lock:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
