@@ -1,0 +1,51 @@
+"""Sweeps: the last state of a recurrent cell over every sliding window along one axis of a feature map.
+
+A window's sweep depends only on its line and its start, so windows that overlap across lines share it, and all windows
+advance together, one step at a time, through strided views: no window is ever copied (rnnpool.md, saving (b)).
+
+``sweep`` chooses between two forms of the same sum. ``_sweep_steps`` is the definition in plain torch operators: every
+cell, autograd, autocast, ``torch.compile``, ``torch.export`` and ONNX go through it. FastGRNN outside a compiler goes
+through ``FastGRNNSweep``, which keeps nothing but its input for the backward pass and runs natively where it can.
+"""
+
+import torch
+from torch import Tensor
+
+from rnnpool.nn.cells import Cell, FastGRNNCell, State
+from rnnpool.nn.fastgrnn_sweep import FastGRNNSweep
+
+
+def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool = False) -> Tensor:
+    """Last states over windows of ``kernel`` positions every ``stride`` along dim 2.
+
+    Args:
+        p: (B, g*h, L, I), what ``cell.project`` gave for a map with the swept axis third and I lines fourth; any
+            strides.
+        cell: the recurrent cell; every window starts from the zero state.
+        kernel, stride: in positions; 1 <= kernel <= L.
+        bidirectional: also sweep last to first, with the same weights; those states are the second h channels.
+
+    Returns:
+        (B, h or 2*h, n, I), n = (L - kernel) // stride + 1.
+    """
+    tracing = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
+    if isinstance(cell, FastGRNNCell) and not tracing:
+        return FastGRNNSweep.of(p, cell, kernel, stride, bidirectional)
+    forward = _sweep_steps(p, cell, kernel, stride, range(kernel))
+    if not bidirectional:
+        return forward
+    return torch.cat([forward, _sweep_steps(p, cell, kernel, stride, range(kernel - 1, -1, -1))], dim=1)
+
+
+def step_input(p: Tensor, position: int, kernel: int, stride: int) -> Tensor:
+    """The view (B, g*h, n, I) of every window's ``position``-th entry."""
+    windows = (p.shape[2] - kernel) // stride + 1
+    return p[:, :, position : position + (windows - 1) * stride + 1 : stride]
+
+
+def _sweep_steps(p: Tensor, cell: Cell, kernel: int, stride: int, order: range) -> Tensor:
+    state: State | None = None
+    for position in order:
+        state = cell.step(step_input(p, position, kernel, stride), state)
+    assert state is not None
+    return state[0]
