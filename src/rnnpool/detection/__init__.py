@@ -1,0 +1,7 @@
+"""Geometry and losses of detectors: cells and anchors, assignment, box coding, losses, post-processing."""
+
+from rnnpool.detection.point_head import PointHead
+from rnnpool.detection.postprocess import Detections, select_detections
+from rnnpool.detection.targets import Target
+
+__all__ = ["Detections", "PointHead", "Target", "select_detections"]

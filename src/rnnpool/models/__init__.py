@@ -1,0 +1,18 @@
+"""Networks by name: ``create_model("face-tiny")``, ``list_models()``. Importing this registers the package's own."""
+
+from rnnpool.models import face
+from rnnpool.models.detector import Detector
+from rnnpool.models.registry import ModelInfo, create_model, list_models, model_info, register
+from rnnpool.models.weights import load_weights, save_weights
+
+__all__ = [
+    "Detector",
+    "ModelInfo",
+    "create_model",
+    "face",
+    "list_models",
+    "load_weights",
+    "model_info",
+    "register",
+    "save_weights",
+]

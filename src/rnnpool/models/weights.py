@@ -1,0 +1,83 @@
+"""Trained parameters on disk: safetensors files that say which network they belong to.
+
+The metadata entry "model" is the registry name; ``load_weights`` refuses the file of another network. Shipped files
+are ``weights/NAME.safetensors`` in the repository, ``rnnpool/weights/`` in the wheel.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from rnnpool.errors import InputError
+from rnnpool.files import atomic_path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_FOLDERS = (_PACKAGE / "weights", _PACKAGE.parents[1] / "weights")  # in a wheel, in a checkout
+
+
+def shipped_weights(name: str) -> Path:
+    """The shipped file of a network; InputError if the package has none."""
+    for folder in _FOLDERS:
+        if (path := folder / f"{name}.safetensors").is_file():
+            return path
+    raise InputError(f"no trained weights are shipped for model {name!r}; give weights=None or a .safetensors file")
+
+
+def save_weights(model: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write the state of ``model`` (made by ``create_model``) with ``metadata``, atomically."""
+    entries = {"model": _name_of(model)} | dict(metadata or {})
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata=entries)
+
+
+def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
+    """Copy a file's tensors into ``model`` and return the file's metadata.
+
+    Raises:
+        InputError: the file is missing, truncated or no safetensors file, belongs to another network, lacks or
+            exceeds the model's tensors, or holds one of another shape.
+    """
+    name = _name_of(model)
+    state, metadata = _read(Path(path))
+    owner = metadata.get("model")
+    if owner != name:
+        raise InputError(f"{path}: holds weights of model {owner or '(not named)'!r}, not of {name!r}")
+    _check(model.state_dict(), state, Path(path), name)
+    model.load_state_dict(state)
+    return metadata
+
+
+def _name_of(model: nn.Module) -> str:
+    name = getattr(model, "registry_name", None)
+    if not isinstance(name, str):
+        raise InputError(f"{type(model).__name__} was not made by create_model, so its weights have no model's name")
+    return name
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such weights file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def _check(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, name: str) -> None:
+    """Every tensor of the model must be in the file, in its shape, and nothing else."""
+    for key in wanted.keys() - found.keys():
+        raise InputError(f"{path}: lacks tensor {key!r} of model {name!r}")
+    for key in found.keys() - wanted.keys():
+        raise InputError(f"{path}: has a tensor {key!r} that model {name!r} does not have")
+    for key, tensor in found.items():
+        if tensor.shape != wanted[key].shape:
+            shapes = f"{tuple(tensor.shape)} in the file, {tuple(wanted[key].shape)} in model {name!r}"
+            raise InputError(f"{path}: tensor {key!r} has shape {shapes} (other options when it was made?)")
+        if torch.is_floating_point(tensor) and not torch.isfinite(tensor).all():
+            raise InputError(f"{path}: tensor {key!r} holds values that are not finite")
