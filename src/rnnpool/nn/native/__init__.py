@@ -93,7 +93,7 @@ def available(p: torch.Tensor) -> bool:
     return _enabled and p.device.type == "cpu" and p.dtype in _SUFFIX and _library()[0] is not None
 
 
-def _problem(p: torch.Tensor, y: torch.Tensor, kernel: int, stride: int, piecewise: bool, zeta: float, nu: float):
+def _problem(p: torch.Tensor, y: torch.Tensor, kernel: int, stride: int, piecewise: bool, zeta: float, nu: float) -> _Problem:
     images, channels, length, lines = p.shape
     return _Problem(
         *(images, channels, length, lines, kernel, stride, y.shape[2]),
