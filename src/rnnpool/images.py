@@ -1,4 +1,4 @@
-"""Any image file to 8-bit RGB: orientation, transparency, palettes, deep and grey pixels, and one error for bad files."""
+"""Any image file to upright 8-bit RGB, and one kind of error for files that cannot be read."""
 
 import threading
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from rnnpool.data.box_transforms import assign_faces, crop_and_resize, face_window, flip_boxes, random_window
 from rnnpool.data.photometric import PhotometricConfig, distort
-from rnnpool.data.samples import PAD_VALUE, Sample, normalise
+from rnnpool.data.samples import PAD_VALUE, DetectionDataset, Sample, normalise
 from rnnpool.errors import InputError
 
 SHRINK_FILTERS = {
@@ -32,7 +32,7 @@ class AugmentConfig:
         size: side of the square crops, in pixels.
         face_probability: share of the crops that are chosen so that a randomly picked face gets a drawn size.
         face_pixels: range of that size, log-uniform.
-        max_zoom: largest enlargement of the image in such crops.
+        max_zoom: the image is never enlarged by more than this.
         crop_scale: side of the other crops, relative to the image's shorter side.
         wide_probability, wide_scale: share of the other crops that show more than the shorter side, and their range.
         min_face: faces with a shorter side below this are ignored.
@@ -84,20 +84,36 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
     The target is a dict of ``boxes`` float32 (n, 4) and ``ignore`` float32 (m, 4), x1 y1 x2 y2 in pixels of the crop.
 
     Args:
-        source: yields :class:`Sample`; a :class:`~rnnpool.data.mixing.MixedDataset` draws part of it anew every epoch.
+        source: the images that every epoch goes through once.
         config: the augmentation.
         seed: of all randomness.
+        extra: a second set, of which every epoch takes a new random part.
+        extra_share: share of ``extra`` in an epoch, 0..1 without 1.
     """
 
-    def __init__(self, source: Dataset[Sample], config: AugmentConfig, *, seed: int = 0):
+    def __init__(
+        self,
+        source: DetectionDataset,
+        config: AugmentConfig,
+        *,
+        seed: int = 0,
+        extra: DetectionDataset | None = None,
+        extra_share: float = 0.15,
+    ):
+        if not 0.0 <= extra_share < 1.0:
+            raise InputError(f"extra_share is {extra_share}; a share is 0 or more and below 1")
+        if extra is not None and extra.channels != source.channels:
+            raise InputError(f"extra images have {extra.channels} channels, the others {source.channels}")
         self.source = source
         self.config = config
         self.seed = seed
+        self.extra = extra
+        self._extra_length = round(len(source) * extra_share / (1.0 - extra_share)) if extra is not None else 0
         # In shared memory, so that worker processes that live for several epochs see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
-        return len(self.source)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
+        return len(self.source) + self._extra_length
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose samples are made; call it before iterating over a loader."""
@@ -117,8 +133,14 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         image = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
         return normalise(image), {"boxes": torch.from_numpy(boxes.copy()), "ignore": torch.from_numpy(ignore.copy())}
 
+    def _sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Of ``source`` by number; the numbers beyond stand for a random one of ``extra``."""
+        if self.extra is None or index < len(self.source):
+            return self.source[index]
+        return self.extra[int(rng.integers(len(self.extra)))]
+
     def _crop(self, index: int, size: int, rng: np.random.Generator) -> _Crop:
-        config, sample = self.config, self.source[index]
+        config, sample = self.config, self._sample(index, rng)
         pixels = sample.image.permute(1, 2, 0).numpy()  # (C, H, W) -> (H, W, C), no copy
         height, width = pixels.shape[:2]
         boxes = sample.boxes.numpy()
@@ -127,7 +149,8 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
             window = face_window(rng, face, width, height, size, config.face_pixels, config.max_zoom)
         else:
             is_wide = rng.random() < config.wide_probability
-            window = random_window(rng, width, height, config.wide_scale if is_wide else config.crop_scale)
+            scale = config.wide_scale if is_wide else config.crop_scale
+            window = random_window(rng, width, height, scale, min_side=size / config.max_zoom)
         shrink_filter = SHRINK_FILTERS[config.shrink_filters[rng.integers(len(config.shrink_filters))]]
         faces, ignore = assign_faces(
             window.to_output(boxes, size), window.to_output(sample.ignore.numpy(), size), size, config.min_face

@@ -28,9 +28,16 @@ class Window:
         return (boxes - offset) * (size / self.side)
 
 
-def random_window(rng: np.random.Generator, width: int, height: int, scale: tuple[float, float]) -> Window:
-    """A window of ``scale`` times the image's shorter side, anywhere in the image (a larger one: around it)."""
-    side = min(width, height) * rng.uniform(*scale)
+def random_window(
+    rng: np.random.Generator, width: int, height: int, scale: tuple[float, float], min_side: float
+) -> Window:
+    """A window of ``scale`` times the image's shorter side, anywhere in the image (a larger one: around it).
+
+    Args:
+        scale: range that the factor is drawn from, uniformly.
+        min_side: smallest side of the window, in pixels of the image.
+    """
+    side = max(min(width, height) * rng.uniform(*scale), min_side)
     return Window(_place(rng, side, width), _place(rng, side, height), side)
 
 

@@ -52,7 +52,7 @@ class EpochSampler(Sampler[int]):
 
 
 class TrainingLoader(DataLoader[Batch]):
-    """Batches of :class:`TrainingSamples` in the order of :class:`EpochSampler`: (images (B, C, S, S), list of targets).
+    """Batches of :class:`TrainingSamples` in the order of :class:`EpochSampler`: images (B, C, S, S) and B targets.
 
     Call ``set_epoch`` before iterating. A batch depends on (seed, epoch, number of the batch, rank) alone: not on
     ``workers``, nor on where a run was interrupted.

@@ -1,4 +1,4 @@
-"""Decoded images of a whole data set in one memory-mapped file.
+"""Pixels of the images of a data set: decoded at every access, or once into one memory-mapped file.
 
 Decoding a WebP or JPEG costs more than the rest of a training sample together. The cache decodes every image once
 (uint8; grey 640x480: 0.3 MB each, RGB three times that) and later runs and other processes map the same file, so
@@ -11,12 +11,15 @@ Both files are written atomically, the index last, so that an index is never the
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
-from rnnpool.images import load_image
+from rnnpool.images import image_size, load_image
+
+Progress = Callable[[int, int], None]  # called with (images done, images in all)
 
 _FORMAT = 1  # raised when the meaning of the bytes changes
 
@@ -28,8 +31,39 @@ def decode(path: Path, channels: int) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
+class Pixels(Protocol):
+    """The images of a data set by number."""
+
+    channels: int
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """uint8 (H, W, channels); not to be written to."""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(width, height), without decoding the image."""
+
+
+class PixelFiles:
+    """Pixels decoded from the image file at every access."""
+
+    def __init__(self, paths: Sequence[Path], channels: int):
+        self.paths = list(paths)
+        self.channels = channels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return decode(self.paths[index], self.channels)
+
+    def size(self, index: int) -> tuple[int, int]:
+        return image_size(self.paths[index])
+
+
 class PixelCache:
-    """Read access to the decoded images: ``cache[i]`` is uint8 (H, W, channels), a view into the mapped file."""
+    """Pixels decoded before: ``cache[i]`` is a view into the mapped file."""
 
     def __init__(self, pixels_path: Path, index_path: Path, channels: int):
         self.pixels_path = pixels_path
@@ -54,29 +88,37 @@ class PixelCache:
         flat = self._pixels[offset : offset + height * width * self.channels]
         return flat.reshape(height, width, self.channels)
 
+    def size(self, index: int) -> tuple[int, int]:
+        _, height, width = (int(v) for v in self._index[index])
+        return width, height
+
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_pixels": None}  # a worker process maps the file itself instead of copying it
 
 
-def open_cache(
-    folder: str | Path,
+def open_pixels(
     paths: Sequence[Path],
-    channels: int,
     *,
+    channels: int,
+    cache: str | Path | None,
     root: Path,
-    progress: Callable[[int, int], None] | None = None,
-) -> PixelCache:
-    """The cache of these images under ``folder``, decoding them first where no valid one is there.
+    progress: Progress | None = None,
+) -> Pixels:
+    """The pixels of these images; with ``cache``, from there, after decoding them into it where they are not yet.
 
     Args:
-        folder: where cache files live; created if absent.
-        paths: image files, in order; named relative to ``root`` in the hash.
-        channels: 1 (grey) or 3 (RGB).
-        progress: called with (images done, images in all) while decoding.
+        paths: image files, in order.
+        channels: 1 (grey, Pillow's "L") or 3 (RGB).
+        cache: folder where cache files live, created if absent; None decodes at every access.
+        root: folder that the data set lies in; makes the cache independent of where that is.
+        progress: called with (images done, images in all) while the cache is built.
     """
+    if channels not in (1, 3):
+        raise InputError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
+    if cache is None:
+        return PixelFiles(paths, channels)
     key = _content_key(paths, channels, root)
-    folder = Path(folder)
-    pixels_path, index_path = folder / f"pixels-{key}.bin", folder / f"pixels-{key}.npy"
+    pixels_path, index_path = Path(cache) / f"pixels-{key}.bin", Path(cache) / f"pixels-{key}.npy"
     if not (index_path.exists() and pixels_path.exists()):
         _build(pixels_path, index_path, paths, channels, progress)
     return PixelCache(pixels_path, index_path, channels)
@@ -95,7 +137,7 @@ def _build(
     index_path: Path,
     paths: Sequence[Path],
     channels: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     index = np.zeros((len(paths), 3), dtype=np.int64)
     with atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:

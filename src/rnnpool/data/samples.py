@@ -1,6 +1,6 @@
-"""What every detection data set yields, and the base class that reads pixels for all of them."""
+"""What every detection data set yields, and the base class of them all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rnnpool.data.pixel_cache import PixelCache, decode, open_cache
-from rnnpool.errors import InputError
+from rnnpool.data.pixel_cache import Pixels
 
 # The grey that pads images: 0 after normalisation.
 PAD_VALUE = 128
@@ -51,42 +50,26 @@ class DetectionDataset(Dataset[Sample]):
     """Images with boxes as :class:`Sample`; subclasses read the annotations.
 
     Args:
-        annotations: one per image.
-        channels: 1 (grey, Pillow's "L") or 3 (RGB).
-        cache: folder for decoded pixels (see :mod:`rnnpool.data.pixel_cache`); None decodes at every access.
-        root: folder that the data set lies in; makes the cache independent of where that is.
-        progress: called with (done, total) while the cache is built.
+        pixels: of every image.
+        annotations: one per image, in the same order.
     """
 
-    def __init__(
-        self,
-        annotations: Sequence[Annotation],
-        *,
-        channels: int,
-        cache: str | Path | None = None,
-        root: Path,
-        progress: Callable[[int, int], None] | None = None,
-    ):
-        if channels not in (1, 3):
-            raise InputError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
+    def __init__(self, pixels: Pixels, annotations: Sequence[Annotation]):
+        self.pixels = pixels
         self.annotations = list(annotations)
-        self.channels = channels
-        self._cache: PixelCache | None = None
-        if cache is not None:
-            paths = [a.path for a in self.annotations]
-            self._cache = open_cache(cache, paths, channels, root=root, progress=progress)
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return self.pixels.channels
 
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def pixels(self, index: int) -> np.ndarray:
-        """uint8 (H, W, channels); a view into the cache where there is one: not to be written to."""
-        return self._cache[index] if self._cache is not None else decode(self.annotations[index].path, self.channels)
-
     def __getitem__(self, index: int) -> Sample:
         annotation = self.annotations[index]
         return Sample(
-            image=torch.from_numpy(self.pixels(index)).permute(2, 0, 1),  # (H, W, C) -> (C, H, W), no copy
+            image=torch.from_numpy(self.pixels[index]).permute(2, 0, 1),  # (H, W, C) -> (C, H, W), no copy
             boxes=torch.from_numpy(annotation.boxes.copy()),
             ignore=torch.from_numpy(annotation.ignore.copy()),
             path=annotation.path,

@@ -10,15 +10,16 @@ Faces marked invalid, and boxes without area (both occur in the official set), b
 is neither rewarded nor punished there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from rnnpool.data.pixel_cache import Progress, open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
-from rnnpool.images import IMAGE_SUFFIXES, image_size
+from rnnpool.images import IMAGE_SUFFIXES
 
 SPLITS = ("train", "val")
 
@@ -60,7 +61,7 @@ class WiderFace(DetectionDataset):
         *,
         channels: int = 3,
         cache: str | Path | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ):
         if split not in SPLITS:
             raise InputError(f"split is {split!r}; WIDER FACE has {' and '.join(SPLITS)}")
@@ -70,8 +71,10 @@ class WiderFace(DetectionDataset):
         images = self.root / f"WIDER_{split}" / "images"
         if not text_path.is_file():
             raise InputError(f"{text_path}: no such file; expected WIDER FACE's annotations under {self.root}")
-        annotations = [_annotation(entry, images, text_path) for entry in read_annotations(text_path)]
-        super().__init__(annotations, channels=channels, cache=cache, root=self.root, progress=progress)
+        entries = list(read_annotations(text_path))
+        paths = [_find_image(images / e.name, f"{text_path}:{e.line - 2}") for e in entries]
+        pixels = open_pixels(paths, channels=channels, cache=cache, root=self.root, progress=progress)
+        super().__init__(pixels, [_annotation(e, paths[i], pixels.size(i), text_path) for i, e in enumerate(entries)])
 
     def name(self, index: int) -> str:
         """``EVENT/NAME`` without the suffix: the key of the ground truth and of submission files."""
@@ -121,9 +124,8 @@ def _face_row(line: str, at: int, path: Path) -> list[int]:
     return row
 
 
-def _annotation(entry: WiderEntry, images: Path, text_path: Path) -> Annotation:
-    path = _find_image(images / entry.name, f"{text_path}:{entry.line - 2}")
-    width, height = image_size(path)
+def _annotation(entry: WiderEntry, path: Path, size: tuple[int, int], text_path: Path) -> Annotation:
+    width, height = size
     x, y, w, h = entry.rows[:, :4].T
     boxes = np.stack([x, y, x + w, y + h], axis=1).astype(np.float32)  # (n, 4)
     is_face = (entry.rows[:, _INVALID] == 0) & (w > 0) & (h > 0)
@@ -132,7 +134,7 @@ def _annotation(entry: WiderEntry, images: Path, text_path: Path) -> Annotation:
     for i in np.flatnonzero(is_face & (overshoot > ROUNDING_PIXELS)):
         raise InputError(
             f"{text_path}:{entry.line + i}: face x={x[i]} y={y[i]} w={w[i]} h={h[i]} lies outside its image, "
-            f"{entry.name} of {width}x{height} pixels; boxes must lie inside (mark it invalid to have it ignored)"
+            f"{path.name} of {width}x{height} pixels; boxes must lie inside it (mark the face invalid to ignore it)"
         )
     np.clip(boxes, 0, [width, height, width, height], out=boxes)
     return Annotation(path, boxes[is_face], boxes[~is_face])
