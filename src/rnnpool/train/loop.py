@@ -1,0 +1,342 @@
+"""The training loop, one for all tasks, on Lightning Fabric (devices, precision, several processes).
+
+The state of a run is its step number, the weights, their average and the optimiser's state; everything else (order and
+augmentation of the data, learning rate, random numbers within a step) is a pure function of the seed and the step. A run
+that was killed therefore goes on from its last checkpoint to the same bits.
+
+``batch_size`` counts all processes: with any number of them the gradient is that of the same global batch (up to the order
+of additions), as long as the loss is a mean over samples and no layer mixes samples. Batch norm does: each process
+normalises by its own samples unless ``sync_batch_norm`` is on.
+"""
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from rnnpool.errors import InputError
+from rnnpool.files import write_text
+from rnnpool.nn.sparse import HardThresholding
+from rnnpool.train.checkpoint import LAST, PREVIOUS, load_latest, save_checkpoint
+from rnnpool.train.ema import EMA
+from rnnpool.train.finite import check_finite
+from rnnpool.train.interrupt import StopRequest
+from rnnpool.train.metrics_log import MetricsLog
+from rnnpool.train.optimizers import build_optimizer
+from rnnpool.train.progress import ProgressDisplay
+from rnnpool.train.recipe import Recipe, TrainRecipe
+from rnnpool.train.schedule import learning_rate_factor
+from rnnpool.train.stream import mix_seed
+from rnnpool.train.task import Batch, Plan, Task
+
+try:
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+except ImportError as error:
+    raise InputError('training needs lightning-fabric: pip install "rnnpool[train]"') from error
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a call of :func:`train` ended."""
+
+    step: int
+    total_steps: int
+    metrics: dict[str, float]  # of the last evaluation
+    signum: int | None  # the signal that stopped it early
+
+
+def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Result:
+    """Train ``task`` by ``recipe``, writing into folder ``out``: last.ckpt, previous.ckpt, recipe.yaml, metrics.jsonl, tb/,
+    best.safetensors (by the task's main metric) and final.safetensors.
+
+    Args:
+        resume: go on from the checkpoint in ``out`` (from the start where there is none yet).
+
+    Raises:
+        InputError: ``out`` holds a run and ``resume`` is not set, or holds one of another recipe; damaged checkpoints; a
+            loss or gradient that is not finite (the batch is named; the last checkpoint is from before it).
+    """
+    found = load_latest(out)
+    if found and not resume:
+        raise InputError(f"{out} holds a run ({LAST}): go on with --resume, or choose another --out")
+    return _Run(recipe, task, out, found).execute()
+
+
+class _Run:
+    def __init__(self, recipe: Recipe, task: Task, out: Path, found: tuple[Path, dict[str, Any]] | None) -> None:
+        settings = recipe.train
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.recipe, self.settings, self.task, self.out = recipe, settings, task, out
+        self.total_steps = total_steps(settings, task.epoch_length)
+        self.fabric = _make_fabric(settings)
+        torch.manual_seed(mix_seed(settings.seed))
+        model = task.build_model()
+        if settings.channels_last:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.sync_batch_norm:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        self.model = self.fabric.setup_module(model)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = build_optimizer(self.model, settings)
+        self.sparsity = HardThresholding(self.model.module, settings.sparsity) if settings.sparsity else None
+        self.ema = EMA(self.model.module, settings.ema_decay) if settings.ema_decay else None
+        self.step = 0
+        self.evaluated_step = 0
+        self.metrics: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.source = ""
+        if found:
+            self._restore(*found)
+
+    def execute(self) -> Result:
+        """Run from the present step to the end of the budget, or until a signal."""
+        settings, first = self.settings, self.step
+        plan = Plan(
+            first=first,
+            last=self.total_steps,
+            batch_size=settings.batch_size,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+            seed=settings.seed,
+            workers=settings.workers,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+        lead = self.fabric.is_global_zero
+        if lead:
+            write_text(self.out / "recipe.yaml", yaml.safe_dump(self.recipe.to_mapping(), sort_keys=False))
+        self.log = MetricsLog(self.out, first) if lead else None
+        images = self.total_steps * settings.batch_size
+        display = ProgressDisplay(images, first * settings.batch_size, settings.print_seconds, silent=not lead)
+        with StopRequest() as stop, display as self.display:
+            display.say(self._opening(first))
+            self._evaluate_if_due()  # the signal that ended the run before this one may have come just before it
+            if first < self.total_steps:
+                self._loop(iter(self.task.batches(plan)), stop)
+            if self.step == self.total_steps and lead:
+                self._export("final.safetensors")
+        if self.log:
+            self.log.close()
+        return Result(self.step, self.total_steps, self.metrics, stop.signum)
+
+    def _loop(self, batches, stop: StopRequest) -> None:
+        settings = self.settings
+        log_steps = max(1, settings.log_every // settings.batch_size)
+        saved, waited = time.monotonic(), 0.0
+        interval = _Interval()
+        self.model.train()
+        while self.step < self.total_steps:
+            asked = time.perf_counter()
+            batch = next(batches)
+            wait = time.perf_counter() - asked
+            values = self._train_step(batch)
+            self.step += 1
+
+            waited += wait
+            interval.add(values, wait)
+            if self.step % log_steps == 0 or self.step == self.total_steps:
+                self._log_interval(interval)
+                interval = _Interval()
+            seen = self.step * settings.batch_size
+            self.display.update(seen, sum(values.values()) - values["gradient_norm"], waited)
+
+            stopping = self._any_process(stop.signum is not None)
+            if not stopping:
+                self._evaluate_if_due()
+            epoch_ended = seen // self.task.epoch_length > (seen - settings.batch_size) // self.task.epoch_length
+            overdue = time.monotonic() - saved > 60 * settings.save_minutes
+            if stopping or epoch_ended or overdue or self.step == self.total_steps:
+                self._save()
+                saved = time.monotonic()
+            if stopping:
+                self.display.say(f"stopped at {seen} images; --resume goes on from {self.out / LAST}")
+                return
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        """One update. Returns the loss terms and ``gradient_norm`` (before clipping) as numbers."""
+        settings = self.settings
+        torch.manual_seed(mix_seed(settings.seed, self.step, self.fabric.global_rank))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        batch = self.fabric.to_device(batch)
+        if settings.channels_last:
+            batch = batch._replace(inputs=batch.inputs.contiguous(memory_format=torch.channels_last))
+
+        terms = self.task.loss(self.model, batch)
+        self.fabric.backward(torch.stack([term.float() for term in terms.values()]).sum())
+        norm = nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm or math.inf)
+        # One transfer from the device a step; checked before the weights take the update in.
+        numbers = torch.stack([*(term.detach().float() for term in terms.values()), norm]).tolist()
+        values = dict(zip([*terms, "gradient_norm"], numbers, strict=True))
+        epoch = self.step * settings.batch_size // self.task.epoch_length
+        check_finite(values, batch, self.task, self.step, epoch)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.sparsity:
+            self.sparsity.step((self.step + 1) / self.total_steps)
+        if self.ema:
+            self.ema.update(self.step)
+        return values
+
+    def _learning_rate(self) -> float:
+        settings = self.settings
+        factor = learning_rate_factor(self.step, self.total_steps, settings.warmup, settings.lr_floor)
+        return settings.lr * factor
+
+    def _evaluate_if_due(self) -> None:
+        """Every ``evaluate_every`` images and at the end; the average where there is one, on the first process."""
+        every = self.settings.evaluate_every // self.settings.batch_size
+        due = self.step == self.total_steps or (every > 0 and self.step % every == 0)
+        if not due or self.step <= self.evaluated_step:
+            return
+        if self.fabric.is_global_zero:
+            begun = time.perf_counter()
+            model = self._shipped_model()
+            was_training = model.training
+            with torch.no_grad():
+                self.metrics = self.task.evaluate(model.eval())
+            model.train(was_training)
+            figures = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+            self.display.say(f"evaluation at {self._images()} images: {figures}")
+            seconds = time.perf_counter() - begun
+            assert self.log
+            self.log.write("evaluation", self.step, {"images": self._images(), **self.metrics, "seconds": seconds})
+            value = self.metrics[self.task.main_metric]
+            if self._is_shippable() and (not self.best or value > self.best["value"]):
+                self.best = {"value": value, "step": self.step}
+                self._export("best.safetensors")
+        self.evaluated_step = self.step
+        self.fabric.barrier()
+
+    def _is_shippable(self) -> bool:
+        """Whether the weights are as sparse as they shall be."""
+        return self.sparsity is None or self.sparsity.phase == "fixed"
+
+    def _shipped_model(self) -> nn.Module:
+        if self.ema is None:
+            return self.model.module
+        if self.sparsity and self._is_shippable():
+            self.sparsity.apply_masks(self.ema.module)  # the average still holds traces of dropped entries
+        return self.ema.module
+
+    def _export(self, name: str) -> None:
+        metadata = {
+            "recipe": json.dumps(self.recipe.to_mapping()),
+            "images": str(self._images()),
+            "metrics": json.dumps(self.metrics),
+        }
+        self.task.export(self._shipped_model(), self.out / name, metadata)
+
+    def _save(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        state = {
+            "computes": self.recipe.what_it_computes(),
+            "epoch_length": self.task.epoch_length,
+            "step": self.step,
+            "evaluated_step": self.evaluated_step,
+            "metrics": self.metrics,
+            "best": self.best,
+            "model": self.model.module.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema else None,
+            "optimizer": self.optimizer.state_dict(),
+            "sparsity": self.sparsity.state_dict() if self.sparsity else None,
+        }
+        save_checkpoint(self.out, state)
+
+    def _restore(self, path: Path, state: dict[str, Any]) -> None:
+        mine, theirs = self.recipe.what_it_computes(), state["computes"]
+        mine["epoch_length"], theirs["epoch_length"] = self.task.epoch_length, state["epoch_length"]
+        differing = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+        if differing:
+            listed = ", ".join(f"{key} (was {theirs.get(key)!r}, is {mine.get(key)!r})" for key in differing)
+            raise InputError(f"{path} was trained by another recipe or on other data; these differ: {listed}")
+        self.model.module.load_state_dict(state["model"])
+        if self.ema:
+            self.ema.module.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.sparsity:
+            self.sparsity.load_state_dict(state["sparsity"])
+        self.step, self.evaluated_step = state["step"], state["evaluated_step"]
+        self.metrics, self.best = state["metrics"], state["best"]
+        self.source = f", resumed from {path} at {self._images()} images"
+
+    def _log_interval(self, interval: "_Interval") -> None:
+        values = interval.means()
+        reduced = self.fabric.all_reduce(torch.tensor(list(values.values()), device=self.fabric.device))
+        if self.log:
+            timing = interval.timing(self.settings.batch_size)
+            entry = {**dict(zip(values, reduced.tolist(), strict=True)), "lr": self.optimizer.param_groups[0]["lr"]}
+            self.log.write("train", self.step, {"images": self._images(), **entry, **timing})
+
+    def _any_process(self, wish: bool) -> bool:
+        """Whether any process wishes to stop: all must leave after the same step."""
+        if self.fabric.world_size == 1:
+            return wish
+        flag = torch.tensor(float(wish), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
+
+    def _images(self) -> int:
+        return self.step * self.settings.batch_size
+
+    def _opening(self, first: int) -> str:
+        parameters = sum(p.numel() for p in self.parameters)
+        return (
+            f"{self.recipe.model.name}: {parameters} parameters, {self.task.epoch_length} samples an epoch, "
+            f"{self.total_steps} steps of {self.settings.batch_size}, {self.fabric.world_size} process(es) on "
+            f"{self.fabric.device.type}, {self.settings.precision}, into {self.out}{self.source}"
+        )
+
+
+class _Interval:
+    """Means between two lines of the log."""
+
+    def __init__(self) -> None:
+        self.begun, self.steps, self.waited = time.perf_counter(), 0, 0.0
+        self.sums: dict[str, float] = {}
+
+    def add(self, values: dict[str, float], waited: float) -> None:
+        self.steps += 1
+        self.waited += waited
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        return {name: value / self.steps for name, value in self.sums.items()}
+
+    def timing(self, batch_size: int) -> dict[str, float]:
+        seconds = time.perf_counter() - self.begun
+        return {"images_per_second": self.steps * batch_size / seconds, "seconds_waiting": self.waited}
+
+
+def total_steps(settings: TrainRecipe, epoch_length: int) -> int:
+    """Steps that the budget buys, the last incomplete batch left out."""
+    images = settings.images or round(settings.epochs * epoch_length)
+    if images < settings.batch_size:
+        raise InputError(f"the budget of {images} images is less than one batch of {settings.batch_size}")
+    return images // settings.batch_size
+
+
+def _make_fabric(settings: TrainRecipe) -> Fabric:
+    """One process, or those of ``torchrun`` (which tells by WORLD_SIZE and LOCAL_WORLD_SIZE)."""
+    world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    # Processes wait while the first evaluates: longer than a collective's usual limit on large validation sets.
+    strategy = DDPStrategy(timeout=timedelta(hours=2)) if world > 1 else "auto"
+    fabric = Fabric(
+        accelerator=settings.device,
+        devices=local,
+        num_nodes=world // local,
+        strategy=strategy,
+        precision=settings.precision,
+    )
+    fabric.launch()
+    return fabric

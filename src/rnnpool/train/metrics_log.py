@@ -1,0 +1,42 @@
+"""What a run measured: ``metrics.jsonl`` (one JSON object a line) and the same figures for TensorBoard under ``tb/``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rnnpool.errors import InputError
+from rnnpool.files import write_text
+
+
+class MetricsLog:
+    """Appends to ``folder``. A run resumed at ``step`` first drops what was written beyond it: it comes again."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise InputError('training needs tensorboard: pip install "rnnpool[train]"') from error
+        path = folder / "metrics.jsonl"
+        kept = [line for line in _whole_lines(path) if step > 0 and json.loads(line)["step"] <= step]
+        write_text(path, "".join(line + "\n" for line in kept))
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (lives as long as the run)
+        self._board = SummaryWriter(str(folder / "tb"), purge_step=step + 1 if step > 0 else None)
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """One line of ``kind`` ("train" or "evaluation"); numbers go to TensorBoard as kind/name."""
+        self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        self._file.close()
+        self._board.close()
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of ``path``, without a last one that a kill cut short."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return text[: text.rfind("\n") + 1].splitlines()

@@ -1,0 +1,112 @@
+"""The order of samples: one endless stream over the epochs, a pure function of the seed, so that any step of a run can be
+reached without walking through those before it (exact resume costs nothing).
+
+Sample p of the stream belongs to epoch p // n and is entry p % n of that epoch's permutation of n samples. No sample is
+dropped or seen twice in an epoch: a batch may reach over the end of one epoch into the next.
+"""
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from rnnpool.errors import InputError
+from rnnpool.train.task import Batch, Plan
+
+
+def mix_seed(*parts: int) -> int:
+    """A 63-bit seed from non-negative integers; nearby parts give unrelated seeds (numpy's SeedSequence)."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class EpochDataset(Protocol):
+    """A map-style data set whose random augmentation is a pure function of (its seed, epoch, index)."""
+
+    def __len__(self) -> int: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class StreamSampler:
+    """Yields, for each step of ``plan``, this process's (epoch, index) pairs."""
+
+    def __init__(self, length: int, plan: Plan) -> None:
+        if length == 0:
+            raise InputError("the training data is empty: 0 samples found")
+        if plan.batch_size % plan.world:
+            raise InputError(
+                f"train.batch_size {plan.batch_size} counts all processes: it must be a multiple of their number, {plan.world}"
+            )
+        self.length, self.plan = length, plan
+
+    def __len__(self) -> int:
+        return self.plan.last - self.plan.first
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, order = -1, torch.empty(0)
+        for step in range(self.plan.first, self.plan.last):
+            start = step * self.plan.batch_size
+            pairs = []
+            for position in range(start + self.plan.rank, start + self.plan.batch_size, self.plan.world):
+                if position // self.length != epoch:
+                    epoch = position // self.length
+                    generator = torch.Generator().manual_seed(mix_seed(self.plan.seed, epoch))
+                    order = torch.randperm(self.length, generator=generator)
+                pairs.append((epoch, int(order[position % self.length])))
+            yield pairs
+
+
+class _ByEpochAndIndex(Dataset):
+    """Lets workers live as long as the run: the epoch travels with the index instead of with the worker's birth."""
+
+    def __init__(self, dataset: EpochDataset) -> None:
+        self.dataset = dataset
+        self.epoch = -1
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[tuple[int, int], Any]:
+        epoch, index = key
+        if epoch != self.epoch:
+            self.dataset.set_epoch(epoch)
+            self.epoch = epoch
+        return key, self.dataset[index]
+
+
+@dataclass(frozen=True)
+class _Collate:
+    """Items with their keys into a Batch (a class because workers may have to pickle it)."""
+
+    collate: Callable[[Sequence[Any]], tuple[Tensor, Any]]
+
+    def __call__(self, items: Sequence[tuple[tuple[int, int], Any]]) -> Batch:
+        keys, samples = zip(*items, strict=True)
+        return Batch(*self.collate(samples), list(keys))
+
+
+def _leave_signals_to_the_loop(worker: int) -> None:
+    """Ctrl-C reaches workers too; they go on serving until the loop has saved and ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def stream_loader(
+    dataset: EpochDataset, plan: Plan, collate: Callable[[Sequence[Any]], tuple[Tensor, Any]]
+) -> Iterable[Batch]:
+    """A loader of the plan's batches; the same batches for any number of workers (0: loaded in this process).
+
+    Args:
+        collate: items of the data set -> (inputs (B, ...), targets). The batches' keys are (epoch, index) pairs.
+    """
+    return DataLoader(
+        _ByEpochAndIndex(dataset),
+        batch_sampler=StreamSampler(len(dataset), plan),  # type: ignore[arg-type]
+        num_workers=plan.workers,
+        collate_fn=_Collate(collate),
+        pin_memory=plan.pin_memory,
+        worker_init_fn=_leave_signals_to_the_loop,
+        generator=torch.Generator().manual_seed(plan.seed),  # else it would draw from the default generator
+    )

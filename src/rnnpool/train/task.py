@@ -1,0 +1,60 @@
+"""What the loop needs to know of a task (detection, classification, ...), and nothing more."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+
+class Batch(NamedTuple):
+    """One step's data of one process: B samples."""
+
+    inputs: Tensor  # (B, ...)
+    targets: Any
+    keys: list[Any]  # (B,) what Task.describe turns into names, should the batch have to be named
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which batches this process trains on: its share of steps ``first``..``last``-1 of the run.
+
+    A run is one endless stream of samples, epoch after epoch; step k takes samples k*batch_size..(k+1)*batch_size-1 of it
+    (``batch_size`` counts all processes together) and process ``rank`` of ``world`` takes every world-th of these.
+    """
+
+    first: int
+    last: int
+    batch_size: int
+    rank: int
+    world: int
+    seed: int
+    workers: int
+    pin_memory: bool
+
+
+class Task(Protocol):
+    """One kind of training. Randomness inside ``loss`` must come from torch's default generator: the loop seeds it
+    anew for every step, which is what makes a resumed run equal an unbroken one."""
+
+    main_metric: str  # the key of evaluate()'s result by which the best weights are chosen; larger is better
+    epoch_length: int  # samples in one epoch
+
+    def build_model(self) -> nn.Module:
+        """The model to train, on the CPU, initialised (from torch's default generator or from a file)."""
+
+    def batches(self, plan: Plan) -> Iterable[Batch]:
+        """The batches of ``plan`` in order: a pure function of the plan, however many workers load them."""
+
+    def describe(self, key: Any) -> str:
+        """The name of the sample of ``Batch.keys``, e.g. the path of its image."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Named scalar terms whose sum is minimised; means over samples, so that processes can be averaged."""
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Figures on held-out data; ``model`` is in eval mode. Called on the first process only."""
+
+    def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the weights for use outside training (.safetensors)."""
