@@ -1,0 +1,105 @@
+"""The command line: a table of verbs, one module each in ``rnnpool.commands``.
+
+A verb's module has ``add_arguments(parser)`` and ``run(args) -> int`` and is imported only when its verb is asked for,
+so ``rnnpool --help`` costs no import of torch and a missing extra matters to the verb that needs it alone.
+
+Exit status: 0 all done, 1 some input was skipped (named on stderr), 2 nothing could be done (one line says why),
+130 interrupted, 141 the reader of our output went away.
+"""
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rnnpool import __version__
+from rnnpool.errors import InputError
+
+VERBS = {
+    "demo": "find the faces in two well-known photos",
+    "detect": "find the faces in your photos",
+    "models": "list the networks there are",
+    "profile": "say what a network costs: parameters, multiply-adds, memory",
+    "train": "train a network from a recipe",
+    "evaluate": "measure a network's accuracy on a data set",
+}
+
+WELCOME = f"""\
+rnnpool {__version__}: accurate computer vision in tens of kilobytes of RAM.
+
+Where to begin:
+  rnnpool demo                         find the faces in two well-known photos
+  rnnpool detect PHOTO --out found     find them in yours, draw them into the folder found/
+  rnnpool models                       see which networks there are
+
+rnnpool --help lists every verb, rnnpool VERB --help explains one.
+"""
+
+EPILOG = """\
+examples:
+  rnnpool detect holiday.jpg --out found --json faces.json
+  rnnpool profile face-tiny
+  rnnpool train --help
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, like every other error of the package."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} ({self.prog} --help explains)")
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; only ``verb``'s own arguments are filled in."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="rnnpool",
+        description="Accurate computer vision in tens of kilobytes of RAM.",
+        epilog=EPILOG,
+        formatter_class=layout,
+    )
+    parser.add_argument("--version", action="version", version=f"rnnpool {__version__}")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB")
+    for name, summary in VERBS.items():
+        description = summary[0].upper() + summary[1:] + "."
+        subparser = verbs.add_parser(name, help=summary, description=description, formatter_class=layout)
+        if name == verb:
+            _command(name).add_arguments(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb (``argv`` without the program's name; default ``sys.argv[1:]``) and return its exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        verb = argv[0] if argv and not argv[0].startswith("-") else None
+        if verb is not None and verb not in VERBS:
+            raise InputError(f"no verb {verb!r}{_closest(verb)} (rnnpool --help lists them)")
+        args = build_parser(verb).parse_args(argv)
+        if verb is None:
+            print(WELCOME, end="")
+            return 0
+        status = _command(verb).run(args)
+        sys.stdout.flush()  # a reader that went away shows here rather than in the interpreter's last breath
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    except (InputError, OSError) as error:
+        print(f"rnnpool: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _command(verb: str):
+    return importlib.import_module(f"rnnpool.commands.{verb}")
+
+
+def _closest(verb: str) -> str:
+    close = difflib.get_close_matches(verb, VERBS, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
