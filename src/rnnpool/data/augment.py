@@ -5,6 +5,7 @@ any number of worker processes.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import Dataset
 
 from rnnpool.data.box_transforms import assign_faces, crop_and_resize, face_window, flip_boxes, random_window
 from rnnpool.data.photometric import PhotometricConfig, distort
-from rnnpool.data.samples import PAD_VALUE, DetectionDataset, Sample, normalise
+from rnnpool.data.samples import PAD_VALUE, DetectionDataset, normalise
 from rnnpool.errors import InputError
 
 SHRINK_FILTERS = {
@@ -133,14 +134,22 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         image = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
         return normalise(image), {"boxes": torch.from_numpy(boxes.copy()), "ignore": torch.from_numpy(ignore.copy())}
 
-    def _sample(self, index: int, rng: np.random.Generator) -> Sample:
-        """Of ``source`` by number; the numbers beyond stand for a random one of ``extra``."""
+    def path(self, index: int, epoch: int) -> Path:
+        """The image file that sample ``index`` of ``epoch`` is made of (of a mosaic: its first quarter's)."""
+        dataset, number = self._origin(index, epoch)
+        return dataset.annotations[number].path
+
+    def _origin(self, index: int, epoch: int) -> tuple[DetectionDataset, int]:
+        """The set and number of a sample's image: those of ``source`` in order, beyond them a random one of ``extra``."""
         if self.extra is None or index < len(self.source):
-            return self.source[index]
-        return self.extra[int(rng.integers(len(self.extra)))]
+            return self.source, index
+        rng = np.random.default_rng((self.seed, epoch, index, 1))  # apart from the stream that augments the sample
+        return self.extra, int(rng.integers(len(self.extra)))
 
     def _crop(self, index: int, size: int, rng: np.random.Generator) -> _Crop:
-        config, sample = self.config, self._sample(index, rng)
+        config = self.config
+        dataset, number = self._origin(index, int(self._epoch))
+        sample = dataset[number]
         pixels = sample.image.permute(1, 2, 0).numpy()  # (C, H, W) -> (H, W, C), no copy
         height, width = pixels.shape[:2]
         boxes = sample.boxes.numpy()

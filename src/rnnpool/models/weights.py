@@ -43,7 +43,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
             exceeds the model's tensors, or holds one of another shape.
     """
     name = _name_of(model)
-    state, metadata = _read(Path(path))
+    state, metadata = read_weights(Path(path))
     owner = metadata.get("model")
     if owner != name:
         raise InputError(f"{path}: holds weights of model {owner or '(not named)'!r}, not of {name!r}")
@@ -59,7 +59,8 @@ def _name_of(model: nn.Module) -> str:
     return name
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; InputError if it is missing or not whole."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such weights file")
     try:

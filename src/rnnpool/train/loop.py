@@ -24,6 +24,7 @@ from torch import nn
 
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
+from rnnpool.memory import reuse_freed_memory
 from rnnpool.nn.sparse import HardThresholding
 from rnnpool.train.checkpoint import LAST, PREVIOUS, load_latest, save_checkpoint
 from rnnpool.train.ema import EMA
@@ -74,6 +75,7 @@ def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Res
 class _Run:
     def __init__(self, recipe: Recipe, task: Task, out: Path, found: tuple[Path, dict[str, Any]] | None) -> None:
         settings = recipe.train
+        reuse_freed_memory()
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.recipe, self.settings, self.task, self.out = recipe, settings, task, out

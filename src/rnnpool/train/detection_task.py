@@ -1,0 +1,117 @@
+"""Training of detectors on annotated photos: WIDER FACE or SCUT-HEAD, with pseudo-labelled images mixed in if wanted."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from rnnpool.data.augment import AugmentConfig, TrainingSamples
+from rnnpool.data.boxes_csv import BoxesCsv
+from rnnpool.data.collate import collate_detection
+from rnnpool.data.samples import DetectionDataset
+from rnnpool.data.wider import WiderFace
+from rnnpool.errors import InputError
+from rnnpool.models import save_weights
+from rnnpool.models.detector import Detector
+from rnnpool.train.initial import initial_model
+from rnnpool.train.recipe import Recipe
+from rnnpool.train.stream import stream_loader
+from rnnpool.train.task import Batch, Plan
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """What a detector is trained on; folders and files are relative to ``--data``."""
+
+    dataset: Literal["wider"] = "wider"
+    folder: str = "WIDER_FACE"  # "." where --data is the data set itself
+    cache: str | None = None  # folder for decoded pixels; None: images are decoded at every access
+    extra_csv: str | None = None  # table of scored boxes (rnnpool.data.boxes_csv) of further images
+    extra_prefix: str = ""  # only those whose path begins so
+    extra_share: float = 0.15  # of an epoch
+    extra_positive: float = 0.75  # score from which a box is a face
+    extra_unsure: tuple[str, ...] = ()  # folders whose boxes are never sure
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+class DetectionTask:
+    """See :class:`rnnpool.train.task.Task`."""
+
+    main_metric = "medium"
+
+    def __init__(self, recipe: Recipe, root: Path) -> None:
+        self.recipe = recipe
+        self.data: DataRecipe = recipe.data
+        self.root = root
+        sketch = self.build_model()
+        self.channels = sketch.in_channels
+        self.area = sketch.input_size[0] * sketch.input_size[1]
+        self.samples = TrainingSamples(
+            WiderFace(self._folder, "train", channels=self.channels, cache=self._cache),
+            self.data.augment,
+            seed=recipe.train.seed,
+            extra=self._extra(),
+            extra_share=self.data.extra_share,
+        )
+        self.epoch_length = len(self.samples)
+
+    def build_model(self) -> Detector:
+        model = initial_model(self.recipe.model)
+        if not isinstance(model, Detector):
+            raise InputError(f"model {self.recipe.model.name!r} is no detector; task detection cannot train it")
+        return model
+
+    def batches(self, plan: Plan) -> Iterable[Batch]:
+        return stream_loader(self.samples, plan, collate_detection)
+
+    def describe(self, key: Any) -> str:
+        epoch, index = key
+        return f"{self.samples.path(index, epoch)} (epoch {epoch})"
+
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        head = getattr(model, "head")  # noqa: B009  # Fabric's wrapper hands on what it does not know
+        return head.loss(model(batch.inputs), batch.targets)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        return self._evaluation(model)
+
+    def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+        model.registry_name = self.recipe.model.name  # type: ignore[assignment]
+        save_weights(model, path, metadata)
+
+    @property
+    def _folder(self) -> Path:
+        """The data set's folder; --data may also name it directly."""
+        below = self.root / self.data.folder
+        return below if below.is_dir() else self.root
+
+    @property
+    def _cache(self) -> Path | None:
+        return self.root / self.data.cache if self.data.cache else None
+
+    @cached_property
+    def _evaluation(self):
+        from rnnpool.eval.wider import WiderEvaluation
+
+        return WiderEvaluation(self._folder, channels=self.channels, area=self.area, cache=self._cache)
+
+    def _extra(self) -> DetectionDataset | None:
+        data = self.data
+        if data.extra_csv is None:
+            return None
+        return BoxesCsv(
+            self.root / data.extra_csv,
+            self.root,
+            prefix=data.extra_prefix,
+            positive=data.extra_positive,
+            unsure_folders=data.extra_unsure,
+            channels=self.channels,
+            cache=self._cache,
+        )
+
+
+def create(recipe: Recipe, root: Path) -> DetectionTask:
+    return DetectionTask(recipe, root)
