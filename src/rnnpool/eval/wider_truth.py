@@ -1,0 +1,100 @@
+"""The ground truth of WIDER FACE's validation set, as the evaluation tools ship it.
+
+``wider_easy_val.mat``, ``wider_medium_val.mat`` and ``wider_hard_val.mat`` each hold, per event (61 cells) and image,
+the name, the boxes ``x y w h`` of all faces, and ``gt_list``: the 1-based numbers of the faces that the level counts.
+The other faces are ignored there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnpool.errors import InputError
+
+LEVELS = ("easy", "medium", "hard")
+
+# Where the files lie under the data set's root: in repackaged sets, or as the official archive unpacks.
+_FOLDERS = ("ground_truth", "eval_tools/ground_truth")
+
+
+@dataclass(frozen=True)
+class WiderTruth:
+    """Faces of a set of images.
+
+    Attributes:
+        names: ``EVENT/NAME`` of each image, without suffix.
+        boxes: per image float64 (m, 4), x y w h of all annotated faces, in pixels.
+        counted: per level, per image, bool (m,): the faces that the level counts.
+    """
+
+    names: list[str]
+    boxes: list[np.ndarray]
+    counted: dict[str, list[np.ndarray]]
+
+
+def read_ground_truth(root: Path) -> WiderTruth:
+    """Read the three files under ``root``.
+
+    Raises:
+        InputError: scipy is not installed; a file is missing, unreadable or without a field; the files disagree.
+    """
+    folder = _find_folder(root)
+    names: list[str] = []
+    boxes: list[np.ndarray] = []
+    counted: dict[str, list[np.ndarray]] = {}
+    for level in LEVELS:
+        path = folder / f"wider_{level}_val.mat"
+        level_names, level_boxes, counted[level] = _read_level(path)
+        if level == LEVELS[0]:
+            names, boxes = level_names, level_boxes
+        elif level_names != names or [len(b) for b in level_boxes] != [len(b) for b in boxes]:
+            raise InputError(f"{path}: lists other images or faces than wider_{LEVELS[0]}_val.mat beside it")
+    return WiderTruth(names, boxes, counted)
+
+
+def _find_folder(root: Path) -> Path:
+    wanted = f"wider_{LEVELS[0]}_val.mat"
+    for name in _FOLDERS:
+        if (root / name / wanted).is_file():
+            return root / name
+    raise InputError(f"{root}: no {' or '.join(f'{name}/{wanted}' for name in _FOLDERS)}; evaluation needs these files")
+
+
+def _read_level(path: Path) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+    try:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+    except ImportError as error:
+        raise InputError("reading WIDER FACE's .mat files needs scipy: pip install 'rnnpool[train]'") from error
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; WIDER FACE's evaluation needs easy, medium and hard")
+    try:
+        content = loadmat(path)
+    except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
+        raise InputError(f"{path}: not a readable .mat file ({error})") from error
+    for field in ("event_list", "file_list", "face_bbx_list", "gt_list"):
+        if field not in content:
+            raise InputError(f"{path}: has no field {field!r}; it has {', '.join(k for k in content if k[0] != '_')}")
+    names, boxes, counted = [], [], []
+    events = [str(cell[0][0]) for cell in content["event_list"]]
+    fields = (_cells(content[field]) for field in ("file_list", "face_bbx_list", "gt_list"))
+    for event, files, event_boxes, event_numbers in zip(events, *fields, strict=True):
+        for file, image_boxes, numbers in zip(files, event_boxes, event_numbers, strict=True):
+            name = f"{event}/{file[0]}"
+            faces = image_boxes.astype(np.float64).reshape(-1, 4)
+            chosen = numbers.reshape(-1).astype(np.int64) - 1
+            if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(faces)):
+                raise InputError(f"{path}: {name} counts face {chosen.max() + 1}; it has {len(faces)}")
+            is_counted = np.zeros(len(faces), dtype=bool)
+            is_counted[chosen] = True
+            names.append(name)
+            boxes.append(faces)
+            counted.append(is_counted)
+    return names, boxes, counted
+
+
+def _cells(field: np.ndarray) -> list[list[Any]]:
+    """A cell array of events, each a cell array of images -> nested lists."""
+    return [[image[0] for image in event[0]] for event in field]
