@@ -8,10 +8,8 @@ import math
 import numpy as np
 from PIL import Image
 
+from rnnpool.data.samples import PAD_VALUE
 from rnnpool.errors import InputError
-
-# The grey around images: 0 after normalisation to (v - 128) / 128.
-PAD_VALUE = 128
 
 # Neither side of a resized image is more than this many times the root of the area, so that a hair of 1 x 100,000
 # pixels does not become a padded map of 64 x 88,000. Up to an aspect of 16:1 nothing is affected.

@@ -2,22 +2,26 @@
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
-    from rnnpool.pipeline import Face, FaceDetector
+    from PIL import Image
+
+    from rnnpool.commands.image_files import ImageFile
+    from rnnpool.pipeline import Face
 
 EPILOG = """\
 examples:
   rnnpool detect photo.jpg                            print the faces
   rnnpool detect photo.jpg --out found                draw them: found/photo.png
   rnnpool detect photos/ more/ --json faces.json      folders, with all that is below them
-  rnnpool detect photo.jpg --json - | jq '.[].faces'  JSON to stdout
+  rnnpool detect photo.jpg --json - | jq '.[].faces'  JSON to stdout, and nothing else
 
 The JSON file is a list with one entry an image, in the order of the inputs:
   [{"image": "photo.jpg", "width": 640, "height": 480,
@@ -41,30 +45,121 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.progress import track
+    from rnnpool.commands.image_files import copy_paths, find_images
 
-    from rnnpool.files import write_text
+    _check_threshold(args.threshold)
+    files, problems = find_images(args.inputs, skip=args.out)
+    for problem in problems:
+        _skipped(problem)
+    if not files:
+        raise InputError("no image to look at")
+    # What would fail at the end fails now: nobody should wait for a thousand images and then lose them.
+    copies = copy_paths(files, args.out) if args.out is not None else None
+    if args.out is not None:
+        _check_folder(args.out, "--out")
+    if args.json not in (None, "-"):
+        _check_json_target(Path(args.json), files)
+
     from rnnpool.images import load_image
     from rnnpool.pipeline import FaceDetector, to_json_entry
 
-    _check(args)
-    files, problems = find_images(args.inputs)
-    _check_json_target(args.json, files)
     detector = FaceDetector.from_name(args.model, weights=args.weights or "default")
-    picture_name = unused_names(args.inputs, files)
-    report: Callable[[str], None] = _to_stderr if args.json == "-" else print
-
     entries = []
-    console = Console(stderr=True)
-    for file in track(files, "detecting", console=console, disable=len(files) < 2 or not console.is_terminal):
+    for i in _with_progress(range(len(files))):
+        path = files[i].path
         try:
-            image = load_image(file)
+            image = load_image(path)
         except InputError as error:
+            _skipped(str(error))
             problems.append(str(error))
-            _to_stderr(f"rnnpool: skipped: {error}")
             continue
         faces = detector.detect(image, threshold=args.threshold)
-        entries.append(to_json_entry(str(file), image, faces))
-        ...
+        entries.append(to_json_entry(str(path), image, faces))
+        if copies is not None:
+            _write_copy(image, faces, copies[i])
+        if args.json != "-":
+            print(describe(str(path), faces, copies[i] if copies is not None else None), flush=True)
+    if not entries:
+        raise InputError("no image could be read")
+    if args.json is not None:
+        _write_json(entries, args.json)
     return 1 if problems else 0
+
+
+def describe(name: str, faces: Sequence["Face"], copy: Path | None) -> str:
+    """The lines that are printed of one image; sizes in pixels."""
+    count = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
+    lines = [f"{name}: {count}" + (f" -> {copy}" if copy is not None else "")]
+    lines += [
+        f"  {face.width:.0f} x {face.height:.0f} at x {face.x:.0f}, y {face.y:.0f}  score {face.score:.2f}"
+        for face in faces
+    ]
+    return "\n".join(lines)
+
+
+def _with_progress(numbers: Sequence[int]) -> Iterable[int]:
+    """A bar on stderr where that is a terminal and stdout, whose lines show the progress too, is not."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if len(numbers) < 2 or not console.is_terminal or sys.stdout.isatty():
+        return numbers
+
+    def tracked() -> Iterator[int]:
+        with Progress(console=console, redirect_stdout=False) as progress:
+            yield from progress.track(numbers, description="detecting")
+
+    return tracked()
+
+
+def _write_copy(image: "Image.Image", faces: Sequence["Face"], path: Path) -> None:
+    from rnnpool.draw import draw_faces
+    from rnnpool.files import atomic_path
+
+    try:
+        with atomic_path(path) as temporary:
+            draw_faces(image, faces).save(temporary)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_json(entries: list[dict], target: str) -> None:
+    from rnnpool.files import write_text
+
+    text = json.dumps(entries, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        write_text(target, text)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        raise InputError(f"--threshold is {threshold:g}; a score is 0..1")
+
+
+def _check_folder(folder: Path, option: str) -> None:
+    """Make ``folder`` where it is missing, and see that files can be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise InputError(f"{option} {folder}: cannot make this folder: {reason}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {folder}: no permission to write into this folder")
+
+
+def _check_json_target(target: Path, files: Sequence["ImageFile"]) -> None:
+    if target.is_dir():
+        raise InputError(f"--json {target}: a folder; expected the name of a file")
+    if target.resolve() in {file.path.resolve() for file in files}:
+        raise InputError(f"--json {target}: one of the images; it would be overwritten")
+    _check_folder(target.parent, "--json")
+
+
+def _skipped(problem: str) -> None:
+    print(f"rnnpool: skipped: {problem}", file=sys.stderr, flush=True)

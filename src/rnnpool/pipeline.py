@@ -1,0 +1,133 @@
+"""From a photo to its faces, in the photo's own pixels: what ``rnnpool detect`` does, for use from Python.
+
+detector = FaceDetector.from_name("face-tiny")
+for face in detector.detect("photo.jpg"):
+    print(face.x, face.y, face.width, face.height, face.score)
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from rnnpool.data.samples import normalise
+from rnnpool.errors import InputError
+from rnnpool.images import load_image, to_rgb
+from rnnpool.models import Detector, create_model, list_models, model_info
+from rnnpool.preprocess import pad_to_multiple, resize_to_area
+
+DEFAULT_MODEL = "face-tiny"
+DEFAULT_THRESHOLD = 0.5
+
+ImageLike = Image.Image | np.ndarray | str | Path
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face: top left corner and size in pixels of the upright image, and a score in 0..1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+
+class FaceDetector:
+    """A detector with everything around it: any image in, faces in that image's pixels out.
+
+    Args:
+        model: the network; it is used in evaluation mode, on the device that it is on.
+    """
+
+    def __init__(self, model: Detector) -> None:
+        self.model = model.eval()
+
+    @classmethod
+    def from_name(cls, model: str = DEFAULT_MODEL, weights: str | Path = "default") -> "FaceDetector":
+        """The registered network ``model`` with the weights of the package ("default") or of a .safetensors file.
+
+        Raises:
+            InputError: no such network, one that is no detector, no shipped weights, or a file that does not fit.
+        """
+        if model_info(model).task != "detection":
+            detectors = [name for name in list_models() if model_info(name).task == "detection"]
+            raise InputError(f"model {model!r} finds no faces; detectors are: {', '.join(detectors)}")
+        network = create_model(model, weights=weights)
+        assert isinstance(network, Detector), f"the builder of {model!r} is registered as a detector's"
+        return cls(network)
+
+    def detect(self, image: ImageLike, threshold: float | None = None) -> list[Face]:
+        """The faces of an image, best first, cut at its border.
+
+        Args:
+            image: a file; a Pillow image of any mode (its EXIF orientation is applied); or an array of uint8 (H, W),
+                (H, W, 1) or (H, W, 3), RGB.
+            threshold: faces that score less are left out, 0..1; None is ``DEFAULT_THRESHOLD``.
+
+        Raises:
+            InputError: a file that cannot be read, an array of another shape or type, a threshold out of range.
+        """
+        threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+        if not 0.0 <= threshold <= 1.0:
+            raise InputError(f"threshold is {threshold}; a score is 0..1")
+        pixels = _pixels(image, self.model.in_channels)  # (H, W, C)
+        resized = resize_to_area(pixels, self.model.input_size)  # (h, w, C)
+        batch = self._network_input(resized)
+        found = self.model.predict(batch, score_threshold=threshold)[0]
+
+        height, width = pixels.shape[:2]
+        scale = torch.tensor([width / resized.shape[1], height / resized.shape[0]]).repeat(2)
+        boxes = found.boxes.cpu() * scale
+        border = torch.tensor([width, height], dtype=boxes.dtype).repeat(2)
+        boxes = boxes.clamp(min=0).minimum(border)
+        return [
+            Face(x1, y1, x2 - x1, y2 - y1, score)
+            for (x1, y1, x2, y2), score in zip(boxes.tolist(), found.scores.tolist(), strict=True)
+            if x2 > x1 and y2 > y1  # the grey below and beside the image is no part of it
+        ]
+
+    def _network_input(self, pixels: np.ndarray) -> Tensor:
+        """uint8 (h, w, C) -> float32 (1, C, H, W), normalised and padded to multiples of the largest stride."""
+        padded = torch.from_numpy(pad_to_multiple(pixels, max(self.model.head.strides)))
+        device = next(self.model.parameters()).device
+        return normalise(padded.to(device).permute(2, 0, 1)[None])
+
+
+def to_json_entry(name: str, image: Image.Image, faces: list[Face]) -> dict:
+    """What ``rnnpool detect --json`` writes of one image: sizes and boxes to a hundredth of a pixel, scores to 1e-4."""
+    return {
+        "image": name,
+        "width": image.width,
+        "height": image.height,
+        "faces": [
+            {key: round(value, 4 if key == "score" else 2) for key, value in asdict(face).items()} for face in faces
+        ],
+    }
+
+
+def _pixels(image: ImageLike, channels: int) -> np.ndarray:
+    """Any image -> uint8 (H, W, channels), upright; one channel is Pillow's "L" (ITU-R 601 luma) of the RGB image."""
+    if isinstance(image, np.ndarray):
+        image = _from_array(image)
+    elif isinstance(image, Image.Image):
+        image = to_rgb(ImageOps.exif_transpose(image))
+    else:
+        image = load_image(image)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(image.height, image.width, channels)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if (
+        array.dtype != np.uint8
+        or array.size == 0
+        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)))
+    ):
+        raise InputError(
+            f"image is an array of {array.dtype} {array.shape}; expected uint8 (H, W), (H, W, 1) or (H, W, 3)"
+        )
+    return Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))
