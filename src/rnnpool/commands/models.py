@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.table import Table
 
     from rnnpool.errors import InputError
-    from rnnpool.models import create_model, list_models, model_info
+    from rnnpool.models import list_models
 
     names = list_models(args.pattern)
     if not names:
@@ -37,5 +37,21 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         table.add_row(*_row(name))
     # A pipe has no width; there the lines stay whole, one network each.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240).print(table)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
     return 0
+
+
+def _row(name: str) -> tuple[str, ...]:
+    import torch
+
+    from rnnpool.models import create_model, model_info
+    from rnnpool.models.weights import find_shipped_weights
+
+    info = model_info(name)
+    with torch.device("meta"):  # shapes alone: nothing is allocated or drawn at random
+        network = create_model(name)
+    channels, height, width = info.input_size or (None, None, None)
+    size = f"{width}x{height} {'grey' if channels == 1 else 'RGB'}" if channels else "any"
+    parameters = f"{sum(p.numel() for p in network.parameters()):,}"
+    shipped = "yes" if find_shipped_weights(name) else "no"
+    return name, info.task, size, parameters, shipped, info.summary

@@ -19,12 +19,18 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = (_PACKAGE / "weights", _PACKAGE.parents[1] / "weights")  # in a wheel, in a checkout
 
 
+def find_shipped_weights(name: str) -> Path | None:
+    """The shipped file of a network, or None where the package has none."""
+    paths = [folder / f"{name}.safetensors" for folder in _FOLDERS]
+    return next((path for path in paths if path.is_file()), None)
+
+
 def shipped_weights(name: str) -> Path:
     """The shipped file of a network; InputError if the package has none."""
-    for folder in _FOLDERS:
-        if (path := folder / f"{name}.safetensors").is_file():
-            return path
-    raise InputError(f"no trained weights are shipped for model {name!r}; give weights=None or a .safetensors file")
+    path = find_shipped_weights(name)
+    if path is None:
+        raise InputError(f"no trained weights are shipped for model {name!r}; give a .safetensors file of your own")
+    return path
 
 
 def save_weights(model: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
