@@ -24,6 +24,11 @@ def linear(weight: Tensor, x: Tensor) -> Tensor:
     return torch.matmul(weight, x.flatten(2)).unflatten(2, x.shape[2:])
 
 
+def autocasting(device: str) -> bool:
+    """Whether autocast is on for a device type ("meta" has none)."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 class Cell(nn.Module):
     """What a sweep needs of a cell. ``weight_input`` (g*h, d) and ``weight_hidden`` (g*h, h) stack g gates."""
 

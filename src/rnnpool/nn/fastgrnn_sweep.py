@@ -2,55 +2,58 @@
 
 The backward pass recomputes a window's states: kernel steps of h x h products against keeping three maps of
 kernel * n * h numbers. Both passes run in the native kernel (``rnnpool.nn.native``) for float32 and float64 on the
-CPU, otherwise in torch operators (any device). Under autocast the sweep runs in float32: a state that is a product of
-many gates needs the mantissa.
+CPU, otherwise in torch operators (any device). A backward pass that is itself differentiated (``create_graph=True``)
+always runs in torch operators, which autograd can follow.
 """
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from rnnpool.nn import native
-from rnnpool.nn.cells import FastGRNNCell, gate_values, linear
+from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values, linear
+
+Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
+Steps = list[tuple[Tensor, Tensor, Tensor]]  # z, c, h after every step, each (B, h, n, I)
 
 
 class FastGRNNSweep(torch.autograd.Function):
-    """See ``rnnpool.nn.sweep.sweep``; differentiable once."""
+    """See ``rnnpool.nn.sweep.sweep``."""
 
     @staticmethod
     def of(p: Tensor, cell: FastGRNNCell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
-        mix = [torch.as_tensor(value, dtype=p.dtype, device=p.device) for value in cell.mix()]
-        parameters = (cell.weight_hidden, cell.bias_gate, cell.bias_candidate, *mix)
-        return FastGRNNSweep.apply(p, *parameters, kernel, stride, 1 + bidirectional, cell.gates)
+        values = (cell.weight_hidden, cell.bias_gate, cell.bias_candidate, *cell.mix())
+        parameters = (torch.as_tensor(value, dtype=p.dtype, device=p.device) for value in values)
+        return FastGRNNSweep.apply(p, *parameters, (kernel, stride, 1 + bidirectional, cell.gates))
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
-    def forward(ctx, p, weight, bias_gate, bias_candidate, zeta, nu, kernel, stride, directions, gates):
-        ctx.save_for_backward(p, weight, bias_gate, bias_candidate, zeta, nu)
-        ctx.window = kernel, stride, directions, gates
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        p, *parameters, window = inputs
+        ctx.save_for_backward(p, *parameters)
+        ctx.window = kernel, stride, directions, gates = window
         if native.available(p):
-            values = (t.contiguous() for t in (weight, bias_gate, bias_candidate))
-            y = native.forward(p, *values, kernel, stride, directions, gates == "piecewise", float(zeta), float(nu))
+            y = native.forward(p, parameters, kernel, stride, directions, gates == "piecewise")
             if y is not None:
                 return y
-        cell = (weight, bias_gate, bias_candidate, zeta, nu, gates)
-        return torch.cat([_states(p, cell, order)[-1][2] for order in _orders(kernel, stride, directions, p)], dim=1)
+        last = [_states(p, parameters, gates, order)[-1][2] for order in _orders(kernel, stride, directions, p)]
+        return torch.cat(last, dim=1)
 
     @staticmethod
-    @once_differentiable
-    @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx, dy):
-        p, *cell = ctx.saved_tensors
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (dy,) = upstream
+        p, *parameters = ctx.saved_tensors
         kernel, stride, directions, gates = ctx.window
-        gradients = None
-        if native.available(p):
-            weight, bias_gate, bias_candidate, zeta, nu = cell
-            values = (t.contiguous() for t in (weight, bias_gate, bias_candidate))
-            mix = float(zeta), float(nu)
-            gradients = native.backward(p, *values, dy, kernel, stride, gates == "piecewise", *mix)
-        if gradients is None:
-            gradients = _backward(p, (*cell, gates), dy, _orders(kernel, stride, directions, p))
-        return *gradients, None, None, None, None
+        if native.available(p) and not torch.is_grad_enabled():
+            gradients = native.backward(p, parameters, dy, kernel, stride, gates == "piecewise")
+            if gradients is not None:
+                return *gradients, None
+        # A caller's autocast may be on in here; the states must not feel it.
+        device = p.device.type
+        with torch.autocast(device, enabled=False) if autocasting(device) else nullcontext():
+            return *_backward(p, parameters, gates, dy, _orders(kernel, stride, directions, p)), None
 
 
 def _orders(kernel: int, stride: int, directions: int, p: Tensor) -> list[list[slice]]:
@@ -60,10 +63,9 @@ def _orders(kernel: int, stride: int, directions: int, p: Tensor) -> list[list[s
     return [forward, forward[::-1]][:directions]
 
 
-def _states(p: Tensor, cell: tuple, order: list[slice]) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """(z, c, h) after every step, each (B, h, n, I)."""
-    weight, bias_gate, bias_candidate, zeta, nu, gates = cell
-    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+def _states(p: Tensor, parameters: Parameters, gates: str, order: list[slice]) -> Steps:
+    weight, bias_gate, bias_candidate, zeta, nu = parameters
+    steps: Steps = []
     for part in order:
         pre = p[:, :, part] + linear(weight, steps[-1][2]) if steps else p[:, :, part]
         z, c = gate_values(pre, bias_gate, bias_candidate, gates)
@@ -72,13 +74,16 @@ def _states(p: Tensor, cell: tuple, order: list[slice]) -> list[tuple[Tensor, Te
     return steps
 
 
-def _backward(p: Tensor, cell: tuple, dy: Tensor, orders: list[list[slice]]) -> tuple[Tensor, ...]:
-    weight, _, _, zeta, nu, gates = cell
+def _backward(
+    p: Tensor, parameters: Parameters, gates: str, dy: Tensor, orders: list[list[slice]]
+) -> tuple[Tensor, ...]:
+    """Gradients of p and of each parameter; ``dy`` (B, directions * h, n, I)."""
+    weight, _, _, zeta, nu = parameters
     dp, d_weight = torch.zeros_like(p), torch.zeros_like(weight)
     d_gate_bias, d_candidate_bias = dp.new_zeros(weight.shape[0]), dp.new_zeros(weight.shape[0])
     d_zeta, d_nu = dp.new_zeros(()), dp.new_zeros(())
     for order, dh in zip(orders, dy.chunk(len(orders), dim=1), strict=True):
-        steps = _states(p, cell, order)
+        steps = _states(p, parameters, gates, order)
         for t in range(len(order) - 1, -1, -1):
             z, c, _ = steps[t]
             before = steps[t - 1][2] if t else torch.zeros_like(z)
@@ -89,10 +94,10 @@ def _backward(p: Tensor, cell: tuple, dy: Tensor, orders: list[list[slice]]) -> 
                 d_gate, d_candidate = d_gate * z * (1 - z), d_candidate * (1 - c * c)
             d_pre = d_gate + d_candidate
             dp[:, :, order[t]] += d_pre
-            d_weight += torch.einsum("bilm,bjlm->ij", d_pre, before)
-            d_gate_bias += d_gate.sum((0, 2, 3))
-            d_candidate_bias += d_candidate.sum((0, 2, 3))
-            d_zeta += (dh * (1 - z) * c).sum()
-            d_nu += (dh * c).sum()
+            d_weight = d_weight + torch.einsum("bilm,bjlm->ij", d_pre, before)
+            d_gate_bias = d_gate_bias + d_gate.sum((0, 2, 3))
+            d_candidate_bias = d_candidate_bias + d_candidate.sum((0, 2, 3))
+            d_zeta = d_zeta + (dh * (1 - z) * c).sum()
+            d_nu = d_nu + (dh * c).sum()
             dh = dh * z + linear(weight.T, d_pre)
     return dp, d_weight, d_gate_bias, d_candidate_bias, d_zeta, d_nu

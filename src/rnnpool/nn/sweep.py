@@ -11,8 +11,11 @@ through ``FastGRNNSweep``, which keeps nothing but its input for the backward pa
 import torch
 from torch import Tensor
 
-from rnnpool.nn.cells import Cell, FastGRNNCell, State
+from rnnpool.errors import InputError
+from rnnpool.nn.cells import Cell, FastGRNNCell, State, autocasting
 from rnnpool.nn.fastgrnn_sweep import FastGRNNSweep
+
+HALF = (torch.bfloat16, torch.float16)
 
 
 def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool = False) -> Tensor:
@@ -20,14 +23,32 @@ def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool =
 
     Args:
         p: (B, g*h, L, I), what ``cell.project`` gave for a map with the swept axis third and I lines fourth; any
-            strides.
+            strides. Under autocast the sweep runs in float32: a state that is a product of many gates needs the
+            mantissa.
         cell: the recurrent cell; every window starts from the zero state.
-        kernel, stride: in positions; 1 <= kernel <= L.
+        kernel, stride: in positions; 1 <= kernel <= L, stride >= 1.
         bidirectional: also sweep last to first, with the same weights; those states are the second h channels.
 
     Returns:
         (B, h or 2*h, n, I), n = (L - kernel) // stride + 1.
+
+    Raises:
+        InputError: a shape, kernel or stride other than that.
     """
+    channels = cell.gate_count * cell.hidden_size
+    if p.dim() != 4 or p.shape[1] != channels:
+        raise InputError(f"a projected map has shape {tuple(p.shape)}; it must be (B, {channels}, L, I)")
+    if not 1 <= kernel <= p.shape[2] or stride < 1:
+        raise InputError(
+            f"kernel is {kernel} and stride {stride}; they must be 1 to the length {p.shape[2]}, and at least 1"
+        )
+    if autocasting(p.device.type):
+        with torch.autocast(p.device.type, enabled=False):
+            return _sweep(p.float() if p.dtype in HALF else p, cell, kernel, stride, bidirectional)
+    return _sweep(p, cell, kernel, stride, bidirectional)
+
+
+def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
     tracing = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
     if isinstance(cell, FastGRNNCell) and not tracing:
         return FastGRNNSweep.of(p, cell, kernel, stride, bidirectional)

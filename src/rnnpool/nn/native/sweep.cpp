@@ -38,6 +38,7 @@ struct Problem {
   int64_t images, channels, length, lines, kernel, stride, windows;
   int64_t p_image, p_channel, p_position, p_line;
   int64_t y_image, y_channel, y_window, y_line;
+  int64_t dp_image, dp_channel, dp_position, dp_line;
   int32_t directions;  // 1: first to last; 2: also last to first, in the next `channels` channels of y
   int32_t piecewise;   // gates: 0 sigmoid and tanh, 1 clip((x + 1) / 2, 0, 1) and clip(x, -1, 1)
   int32_t threads;
@@ -171,7 +172,7 @@ static inline void outer_products(int h, int rows, const V<T>* __restrict left, 
 // way in (harmless work on valid numbers) and are dropped on the way out.
 template <typename T> struct Block {
   int count;
-  int64_t p_offset[kLanes<T>], y_offset[kLanes<T>];
+  int64_t p_offset[kLanes<T>], y_offset[kLanes<T>], dp_offset[kLanes<T>];
 
   Block(const Problem& q, int64_t first) {
     const int64_t total = q.images * q.lines;
@@ -180,6 +181,7 @@ template <typename T> struct Block {
       const int64_t line = std::min(first + lane, total - 1);
       p_offset[lane] = line / q.lines * q.p_image + line % q.lines * q.p_line;
       y_offset[lane] = line / q.lines * q.y_image + line % q.lines * q.y_line;
+      dp_offset[lane] = line / q.lines * q.dp_image + line % q.lines * q.dp_line;
     }
   }
 };
@@ -341,8 +343,8 @@ static void backward_blocks(const Problem& q, const Cell<T>& cell, const T* p, c
         outer_products<T>(h, int(q.kernel) - 1, dpre.data + row, states.data, sums.u.data);
       }
     }
-    scatter(q.length, q.channels, reinterpret_cast<const T*>(dline.data), lanes.p_offset, lanes.count, q.p_position,
-            q.p_channel, dp);
+    scatter(q.length, q.channels, reinterpret_cast<const T*>(dline.data), lanes.dp_offset, lanes.count,
+            q.dp_position, q.dp_channel, dp);
   }
 }
 
