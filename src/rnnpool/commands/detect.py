@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     # What would fail at the end fails now: nobody should wait for a thousand images and then lose them.
     copies = copy_paths(files, args.out) if args.out is not None else None
     if args.out is not None:
-        _check_folder(args.out, "--out")
+        check_folder(args.out, "--out")
     if args.json not in (None, "-"):
         _check_json_target(Path(args.json), files)
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         faces = detector.detect(image, threshold=args.threshold)
         entries.append(to_json_entry(str(path), image, faces))
         if copies is not None:
-            _write_copy(image, faces, copies[i])
+            write_copy(image, faces, copies[i])
         if args.json != "-":
             print(describe(str(path), faces, copies[i] if copies is not None else None), flush=True)
     if not entries:
@@ -113,7 +113,7 @@ def _with_progress(numbers: Sequence[int]) -> Iterable[int]:
     return tracked()
 
 
-def _write_copy(image: "Image.Image", faces: Sequence["Face"], path: Path) -> None:
+def write_copy(image: "Image.Image", faces: Sequence["Face"], path: Path) -> None:
     from rnnpool.draw import draw_faces
     from rnnpool.files import atomic_path
 
@@ -142,7 +142,7 @@ def _check_threshold(threshold: float | None) -> None:
         raise InputError(f"--threshold is {threshold:g}; a score is 0..1")
 
 
-def _check_folder(folder: Path, option: str) -> None:
+def check_folder(folder: Path, option: str) -> None:
     """Make ``folder`` where it is missing, and see that files can be made in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def _check_json_target(target: Path, files: Sequence["ImageFile"]) -> None:
         raise InputError(f"--json {target}: a folder; expected the name of a file")
     if target.resolve() in {file.path.resolve() for file in files}:
         raise InputError(f"--json {target}: one of the images; it would be overwritten")
-    _check_folder(target.parent, "--json")
+    check_folder(target.parent, "--json")
 
 
 def _skipped(problem: str) -> None:
