@@ -1,6 +1,6 @@
 """Networks by name: ``create_model("face-tiny")``, ``list_models()``. Importing this registers the package's own."""
 
-from rnnpool.models import face
+from rnnpool.models import classification, face
 from rnnpool.models.detector import Detector
 from rnnpool.models.registry import ModelInfo, create_model, list_models, model_info, register
 from rnnpool.models.weights import load_weights, save_weights
@@ -8,6 +8,7 @@ from rnnpool.models.weights import load_weights, save_weights
 __all__ = [
     "Detector",
     "ModelInfo",
+    "classification",
     "create_model",
     "face",
     "list_models",

@@ -9,7 +9,7 @@ channels, where MBConv keeps 2 rows of its expansion and one of its input, and f
 
 from torch import Tensor, nn
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}
 
 
 class ConvNormAct(nn.Sequential):
