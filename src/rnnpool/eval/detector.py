@@ -1,20 +1,18 @@
 """A detector run over a set of images: what comes out is in pixels of the original images."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from rnnpool.data.pixel_cache import Pixels
+from rnnpool.data.pixel_cache import Pixels, Progress
 from rnnpool.data.samples import normalise
 from rnnpool.models.detector import Detector
 from rnnpool.preprocess import pad_to_multiple, resize_to_area, resized_size
 
 # Images per forward pass. More does not help a CPU, and a GPU is busy with this.
 BATCH = 8
-
-Progress = Callable[[int, int], None]  # called with (images done, images in all)
 
 
 class Options(NamedTuple):
@@ -54,7 +52,8 @@ def detect_all(
         found = model.predict(inputs, **options._asdict())
         for i, image, detections in zip(batch, images, found, strict=True):
             boxes = to_original(detections.boxes.double().cpu().numpy(), image.shape, pixels.size(i))
-            results[i] = np.column_stack([boxes, detections.scores.double().cpu().numpy()])
+            rows = np.column_stack([boxes, detections.scores.double().cpu().numpy()])
+            results[i] = rows[(rows[:, 2:4] > 0).all(axis=1)]  # what lies in the grey padding alone is no detection
         if progress is not None:
             progress(len(results), len(indices))
     return [results[i] for i in indices]

@@ -5,13 +5,13 @@ the name, the boxes ``x y w h`` of all faces, and ``gt_list``: the 1-based numbe
 The other faces are ignored there.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnpool.errors import InputError
+from rnnpool.eval.evaluation import Truth
 
 LEVELS = ("easy", "medium", "hard")
 
@@ -19,22 +19,7 @@ LEVELS = ("easy", "medium", "hard")
 _FOLDERS = ("ground_truth", "eval_tools/ground_truth")
 
 
-@dataclass(frozen=True)
-class WiderTruth:
-    """Faces of a set of images.
-
-    Attributes:
-        names: ``EVENT/NAME`` of each image, without suffix.
-        boxes: per image float64 (m, 4), x y w h of all annotated faces, in pixels.
-        counted: per level, per image, bool (m,): the faces that the level counts.
-    """
-
-    names: list[str]
-    boxes: list[np.ndarray]
-    counted: dict[str, list[np.ndarray]]
-
-
-def read_ground_truth(root: Path) -> WiderTruth:
+def read_ground_truth(root: Path) -> Truth:
     """Read the three files under ``root``.
 
     Raises:
@@ -51,7 +36,7 @@ def read_ground_truth(root: Path) -> WiderTruth:
             names, boxes = level_names, level_boxes
         elif level_names != names or [len(b) for b in level_boxes] != [len(b) for b in boxes]:
             raise InputError(f"{path}: lists other images or faces than wider_{LEVELS[0]}_val.mat beside it")
-    return WiderTruth(names, boxes, counted)
+    return Truth(names, boxes, counted)
 
 
 def _find_folder(root: Path) -> Path:
