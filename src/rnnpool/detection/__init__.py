@@ -2,6 +2,7 @@
 
 from rnnpool.detection.point_head import PointHead
 from rnnpool.detection.postprocess import Detections, select_detections
+from rnnpool.detection.s3fd_head import S3FDHead
 from rnnpool.detection.targets import Target
 
-__all__ = ["Detections", "PointHead", "Target", "select_detections"]
+__all__ = ["Detections", "PointHead", "S3FDHead", "Target", "select_detections"]

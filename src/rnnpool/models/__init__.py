@@ -1,6 +1,6 @@
 """Networks by name: ``create_model("face-tiny")``, ``list_models()``. Importing this registers the package's own."""
 
-from rnnpool.models import classification, face
+from rnnpool.models import classification, face, s3fd
 from rnnpool.models.detector import Detector
 from rnnpool.models.registry import ModelInfo, create_model, list_models, model_info, register
 from rnnpool.models.weights import load_weights, save_weights
@@ -15,5 +15,6 @@ __all__ = [
     "load_weights",
     "model_info",
     "register",
+    "s3fd",
     "save_weights",
 ]
