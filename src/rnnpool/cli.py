@@ -10,9 +10,11 @@ Exit status: 0 all done, 1 some input was skipped (named on stderr), 2 nothing c
 import argparse
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from rnnpool import __version__
@@ -75,28 +77,44 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb (``argv`` without the program's name; default ``sys.argv[1:]``) and return its exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    _accept_any_file_name()
     try:
         verb = argv[0] if argv and not argv[0].startswith("-") else None
         if verb is not None and verb not in VERBS:
             raise InputError(f"no verb {verb!r}{_closest(verb)} (rnnpool --help lists them)")
-        args = build_parser(verb).parse_args(argv)
-        if verb is None:
-            print(WELCOME, end="")
-            return 0
-        status = _command(verb).run(args)
-        sys.stdout.flush()  # a reader that went away shows here rather than in the interpreter's last breath
+        status = _run(verb, argv)
+        print(end="", flush=True)  # a reader that went away shows here rather than in the interpreter's last breath
         return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
+        print("rnnpool: interrupted", file=sys.stderr)
         return 130
     except (InputError, OSError) as error:
         print(f"rnnpool: error: {error}", file=sys.stderr)
         return 2
 
 
-def _command(verb: str):
+def _run(verb: str | None, argv: list[str]) -> int:
+    try:
+        args = build_parser(verb).parse_args(argv)
+    except SystemExit as done:  # --help and --version have printed what was asked for
+        return int(done.code or 0)
+    if verb is None:
+        print(WELCOME, end="")
+        return 0
+    return _command(verb).run(args)
+
+
+def _accept_any_file_name() -> None:
+    """Names of files are bytes; those that are no UTF-8 are printed as they are instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
+
+
+def _command(verb: str) -> ModuleType:
     return importlib.import_module(f"rnnpool.commands.{verb}")
 
 

@@ -59,17 +59,21 @@ def _box_pixels(face: Face, scale: int) -> Rectangle:
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Rectangle, stroke: int) -> None:
-    """A stroke outside the box, so that it hides no pixel of a small face, between two thin dark lines."""
-    edge = max(1, stroke // 3)
-    draw.rectangle(_grown(box, stroke + edge), outline=EDGE_COLOUR, width=stroke + 2 * edge)
-    draw.rectangle(_grown(box, stroke), outline=BOX_COLOUR, width=stroke)
+    """A stroke between two thin dark lines, all outside the box, so that it hides no pixel of a small face."""
+    edge = _edge(stroke)
+    draw.rectangle(_grown(box, stroke + 2 * edge), outline=EDGE_COLOUR, width=stroke + 2 * edge)
+    draw.rectangle(_grown(box, stroke + edge), outline=BOX_COLOUR, width=stroke)
+
+
+def _edge(stroke: int) -> int:
+    return max(1, stroke // 3)
 
 
 def _free_place(
     size: tuple[int, int], box: Rectangle, others: Sequence[Rectangle], picture: tuple[int, int], stroke: int
 ) -> Rectangle | None:
     """The first place beside ``box`` that lies in the picture and touches none of ``others``, or None."""
-    for left, top in _places(size, _grown(box, stroke), picture):
+    for left, top in _places(size, box, picture, stroke + 2 * _edge(stroke)):
         label = (left, top, left + size[0] - 1, top + size[1] - 1)
         inside = left >= 0 and top >= 0 and label[2] < picture[0] and label[3] < picture[1]
         if inside and not any(_overlap(label, other) for other in others):
@@ -77,16 +81,18 @@ def _free_place(
     return None
 
 
-def _places(size: tuple[int, int], box: Rectangle, picture: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Top left corners to try for a label: above, below, right, left of the box, and inside it at its top."""
+def _places(size: tuple[int, int], box: Rectangle, picture: tuple[int, int], frame: int) -> Iterator[tuple[int, int]]:
+    """Top left corners to try for a label: above, below, right, left of the frame; the top of a large box."""
     width, height = size
-    left = min(max(box[0], 0), picture[0] - width)
-    top = min(max(box[1], 0), picture[1] - height)
-    yield left, box[1] - height
-    yield left, box[3] + 1
-    yield box[2] + 1, top
-    yield box[0] - width, top
-    yield left, top
+    outer = _grown(box, frame)
+    left = min(max(outer[0], 0), picture[0] - width)
+    top = min(max(outer[1], 0), picture[1] - height)
+    yield left, outer[1] - height
+    yield left, outer[3] + 1
+    yield outer[2] + 1, top
+    yield outer[0] - width, top
+    if width <= box[2] - box[0] and 4 * height <= box[3] - box[1]:
+        yield max(box[0], 0), max(box[1], 0)
 
 
 def _size_of(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:
