@@ -1,6 +1,5 @@
 """RNNPool2d against the reference's own numbers (tests/golden/README.md), natively and in torch."""
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,10 @@ import pytest
 import torch
 from rnnpool_twin import twin_of
 
-from rnnpool.nn import RNNPool2d, native
+from rnnpool.nn import RNNPool2d
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PARAMETERS = {"weight_input": "W", "weight_hidden": "U", "bias_gate": "bg", "bias_candidate": "bh"}
-PATHS = {"native": nullcontext, "torch": native.disabled}
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
@@ -33,14 +31,6 @@ def layer_of(arrays: dict[str, np.ndarray], stride: int = 6, trainable_mix: bool
                 rnn.raw_zeta.copy_(torch.logit(torch.tensor(arrays[f"sigmoid_zeta{index}"])))
                 rnn.raw_nu.copy_(torch.logit(torch.tensor(arrays[f"sigmoid_nu{index}"])))
     return layer
-
-
-@pytest.fixture(params=PATHS)
-def path(request: pytest.FixtureRequest):
-    if request.param == "native" and not native.status().startswith("native"):
-        pytest.skip(native.status())
-    with PATHS[request.param]():
-        yield
 
 
 @pytest.mark.usefixtures("path")

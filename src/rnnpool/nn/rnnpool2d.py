@@ -9,12 +9,14 @@ all patches that contain the row; a column's likewise; W of a summary once. Equa
 rounding, gradients too.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnpool.errors import InputError
-from rnnpool.nn.cells import CELLS
+from rnnpool.nn.cells import CELLS, autocasting
 from rnnpool.nn.sweep import sweep
 
 OUTPUT_PADDINGS = ("none", "replicate")
@@ -99,7 +101,10 @@ class RNNPool2d(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise InputError(f"input has shape {tuple(x.shape)}; expected (B, {self.in_channels}, H, W)")
+            raise InputError(f"input has shape {tuple(x.shape)}; it must be (B, {self.in_channels}, H, W)")
+        own = self.rnn1.weight_input.dtype
+        if not x.is_floating_point() or (x.dtype != own and not autocasting(x.device.type)):
+            raise InputError(f"input is {x.dtype}; it must be {own} like the layer's parameters, or under autocast")
         sizes = zip(("height", "width"), x.shape[2:], self.kernel_size, self.padding, strict=True)
         for name, size, kernel, padding in sizes:
             if size + 2 * padding < kernel:
@@ -112,7 +117,7 @@ class RNNPool2d(nn.Module):
 
 
 def _pair(name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(pair) != 2 or not all(isinstance(entry, int) and entry >= minimum for entry in pair):
         raise InputError(f"{name} is {value!r}; it must be an integer >= {minimum} or a pair of them")
     return pair
