@@ -43,6 +43,21 @@ def image_size(path: str | Path) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
+def find_image(path: Path, where: str) -> Path:
+    """The image of this name, or of the same name with another suffix (repackaged sets keep the official list).
+
+    Raises:
+        InputError: there is none; the message begins with ``where``, the place that names the image.
+    """
+    if path.is_file():
+        return path
+    candidates = [path.with_suffix(suffix) for suffix in sorted(IMAGE_SUFFIXES)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise InputError(f"{where}: image {path} is missing (looked for {', '.join(sorted(IMAGE_SUFFIXES))} too)")
+
+
 def to_rgb(image: Image.Image, *, name: str = "image") -> Image.Image:
     """Convert a Pillow image of any mode to RGB, 8 bits a channel; ``name`` is used in error messages."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):

@@ -140,7 +140,7 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         return dataset.annotations[number].path
 
     def _origin(self, index: int, epoch: int) -> tuple[DetectionDataset, int]:
-        """The set and number of a sample's image: those of ``source`` in order, beyond them a random one of ``extra``."""
+        """Set and number of a sample's image: those of ``source`` in order, beyond them random ones of ``extra``."""
         if self.extra is None or index < len(self.source):
             return self.source, index
         rng = np.random.default_rng((self.seed, epoch, index, 1))  # apart from the stream that augments the sample

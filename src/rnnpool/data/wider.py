@@ -19,7 +19,7 @@ import numpy as np
 from rnnpool.data.pixel_cache import Progress, open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
-from rnnpool.images import IMAGE_SUFFIXES
+from rnnpool.images import find_image
 
 SPLITS = ("train", "val")
 
@@ -72,7 +72,7 @@ class WiderFace(DetectionDataset):
         if not text_path.is_file():
             raise InputError(f"{text_path}: no such file; expected WIDER FACE's annotations under {self.root}")
         entries = list(read_annotations(text_path))
-        paths = [_find_image(images / e.name, f"{text_path}:{e.line - 2}") for e in entries]
+        paths = [find_image(images / e.name, f"{text_path}:{e.line - 2}") for e in entries]
         pixels = open_pixels(paths, channels=channels, cache=cache, root=self.root, progress=progress)
         super().__init__(pixels, [_annotation(e, paths[i], pixels.size(i), text_path) for i, e in enumerate(entries)])
 
@@ -137,15 +137,5 @@ def _annotation(entry: WiderEntry, path: Path, size: tuple[int, int], text_path:
             f"{path.name} of {width}x{height} pixels; boxes must lie inside it (mark the face invalid to ignore it)"
         )
     np.clip(boxes, 0, [width, height, width, height], out=boxes)
+    is_face &= (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # rounding may put a face of a pixel beside its image
     return Annotation(path, boxes[is_face], boxes[~is_face])
-
-
-def _find_image(path: Path, where: str) -> Path:
-    """The image of this name, or of the same name with another suffix (repackaged sets keep the official list)."""
-    if path.is_file():
-        return path
-    candidates = [path.with_suffix(suffix) for suffix in sorted(IMAGE_SUFFIXES)]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise InputError(f"{where}: image {path} is missing (looked for {', '.join(sorted(IMAGE_SUFFIXES))} too)")

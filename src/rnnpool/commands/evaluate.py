@@ -1,0 +1,235 @@
+"""``rnnpool evaluate``: average precision of a detector, or of anyone's predictions, on an annotated set."""
+
+import argparse
+import json
+import math
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnpool.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnpool.data.pixel_cache import Progress
+    from rnnpool.eval.evaluation import Evaluation
+    from rnnpool.eval.wider_ap import Curve
+    from rnnpool.models.detector import Detector
+
+EPILOG = """\
+DIR holds WIDER FACE or SCUT-HEAD in its standard layout:
+  WIDER_val/images/EVENT/NAME.jpg, wider_face_split/wider_face_val_bbx_gt.txt, ground_truth/wider_easy_val.mat, ...
+  Annotations/NAME.xml, JPEGImages/NAME.jpg
+WIDER FACE's val split is measured by the official protocol (easy, medium, hard), and on its images of at most 3 faces.
+Its train split, and SCUT-HEAD, have one level, mAP: all faces count, but those marked invalid or difficult.
+
+examples:
+  rnnpool evaluate --data WIDER_FACE
+  rnnpool evaluate --model face-quant --weights runs/quant/best.safetensors --data WIDER_FACE --out evaluated
+  rnnpool evaluate --data WIDER_FACE --predictions evaluated/predictions --json -
+
+--out gets precision_recall.png, and predictions/EVENT/NAME.txt in the layout of WIDER FACE's server: the image's name,
+the number of faces, then x y w h score in pixels of the image. --predictions reads this layout, whoever wrote it; an
+image without a file counts as one without detections, and the exit status is then 1.
+"""
+
+MAX_AREA = 2**26
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="the data set")
+    parser.add_argument("--model", metavar="NAME", help="a detector's name (default: face-tiny)")
+    parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
+    parser.add_argument("--predictions", metavar="DIR", type=Path, help="evaluate these text files, and no model")
+    parser.add_argument("--split", choices=("train", "val"), default="val", help="the part of the set (default: val)")
+    parser.add_argument("--split-seed", metavar="N", type=int, default=0, help="draws SCUT-HEAD's split (default: 0)")
+    parser.add_argument(
+        "--area", metavar="WxH", type=_area, help="resize images to this many pixels (default: the model's input)"
+    )
+    parser.add_argument("--device", metavar="NAME", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write the plot and the predictions here")
+    parser.add_argument("--json", metavar="FILE", help='write the figures here ("-": stdout)')
+
+
+def run(args: argparse.Namespace) -> int:
+    from rnnpool.commands.detect import check_folder
+    from rnnpool.eval.pr_plot import require_matplotlib
+    from rnnpool.eval.submission import write_submission
+
+    root, dataset = _find_dataset(args.data)
+    if args.out is not None:  # what would fail at the end fails now
+        require_matplotlib()
+        check_folder(args.out, "--out")
+    figures: dict[str, object] = {}
+    if args.predictions is not None:
+        for option in ("model", "weights", "area"):
+            if getattr(args, option) is not None:
+                raise InputError(f"--{option} has no meaning with --predictions; give one or the other")
+        subject = {"predictions": str(args.predictions)}
+        curves, images, problems = _of_predictions(args, root, dataset)
+    else:
+        model, subject = _model(args)
+        area = args.area or model.input_size[0] * model.input_size[1]
+        with _progress("reading") as progress:
+            evaluation = _evaluation(args, root, dataset, model.in_channels, area, progress)
+        with _progress("detecting") as progress:
+            started = time.perf_counter()
+            detections = evaluation.detect(model, progress=progress)
+            seconds = time.perf_counter() - started
+        curves, images, problems = evaluation.curves(detections), len(detections), 0
+        figures["area"] = area
+        _to_stderr(f"{images} images of {area:,} pixels in {seconds:.1f} s, {images / seconds:.1f} images/s")
+        if args.out is not None:
+            write_submission(args.out / "predictions", detections)
+    title = f"{' '.join(subject.values())} on {root.name}, {args.split}"
+    if args.out is not None:
+        from rnnpool.eval.pr_plot import save_plot
+
+        save_plot(args.out / "precision_recall.png", _panels(curves), title)
+    if args.json != "-":
+        _print_table(curves, title)
+    if args.json is not None:
+        _write_json(args.json, {**subject, **figures, "data": str(root), "split": args.split, "images": images}, curves)
+    return 1 if problems else 0
+
+
+def _find_dataset(folder: Path) -> tuple[Path, str]:
+    """The folder of the data set, at ``folder`` or below it, and "wider" or "scut"."""
+    if not folder.is_dir():
+        raise InputError(f"--data {folder}: no such folder")
+    for root in (folder, folder / "WIDER_FACE"):
+        if (root / "wider_face_split").is_dir():
+            return root, "wider"
+    for root in (folder, folder / "SCUT_HEAD_Part_B"):
+        if (root / "Annotations").is_dir():
+            return root, "scut"
+    raise InputError(f"--data {folder}: neither WIDER FACE (no wider_face_split) nor SCUT-HEAD (no Annotations)")
+
+
+def _model(args: argparse.Namespace) -> tuple["Detector", dict[str, str]]:
+    import torch
+
+    from rnnpool.pipeline import DEFAULT_MODEL, FaceDetector
+
+    name = args.model or DEFAULT_MODEL
+    model = FaceDetector.from_name(name, weights=args.weights or "default").model
+    try:
+        model.to(torch.device(args.device))
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
+    return model, {"model": name} | ({"weights": args.weights} if args.weights else {})
+
+
+def _evaluation(
+    args: argparse.Namespace, root: Path, dataset: str, channels: int, area: int, progress: "Progress | None" = None
+) -> "Evaluation":
+    from rnnpool.data.scut import ScutHead
+    from rnnpool.data.wider import WiderFace
+    from rnnpool.eval.evaluation import BoxesEvaluation
+    from rnnpool.eval.wider import WiderEvaluation
+
+    if dataset == "wider" and args.split == "val":
+        return WiderEvaluation(root, channels=channels, area=area, progress=progress)
+    images: WiderFace | ScutHead
+    if dataset == "wider":
+        images = WiderFace(root, args.split, channels=channels, progress=progress)
+    else:
+        images = ScutHead(root, args.split, split_seed=args.split_seed, channels=channels, progress=progress)
+    return BoxesEvaluation(images, [images.name(i) for i in range(len(images))], area=area)
+
+
+def _of_predictions(args: argparse.Namespace, root: Path, dataset: str) -> tuple[dict[str, "Curve"], int, int]:
+    """Curves, images, and how many of them have no file."""
+    from rnnpool.eval.submission import read_submission
+    from rnnpool.eval.wider import wider_curves
+    from rnnpool.eval.wider_truth import read_ground_truth
+
+    if dataset == "wider" and args.split == "val":  # the images themselves are not needed
+        truth = read_ground_truth(root)
+        detections, missing = read_submission(args.predictions, truth.names)
+        curves = wider_curves(detections, truth)
+    else:
+        evaluation = _evaluation(args, root, dataset, channels=1, area=1)
+        truth = evaluation.truth
+        detections, missing = read_submission(args.predictions, truth.names)
+        curves = evaluation.curves(detections)
+    if missing:
+        _to_stderr(f"rnnpool: no predictions for {len(missing)} of {len(truth.names)} images, such as {missing[0]}")
+    return curves, len(truth.names), len(missing)
+
+
+def _panels(curves: Mapping[str, "Curve"]) -> dict[str, dict[str, "Curve"]]:
+    """Curves by heading and level: all images, and those of few faces where there are such columns."""
+    from rnnpool.eval.wider import FEW_FACES
+
+    panels: dict[str, dict[str, Curve]] = {}
+    for key, curve in curves.items():
+        heading = f"images of at most {FEW_FACES} faces" if key.endswith("_few") else "all images"
+        panels.setdefault(heading, {})[key.removesuffix("_few")] = curve
+    return panels
+
+
+def _print_table(curves: Mapping[str, "Curve"], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="")
+    table.add_column("level")
+    panels = _panels(curves)
+    for heading in panels:
+        table.add_column(f"AP, {heading}", justify="right")
+        table.add_column("faces", justify="right")
+    for level in next(iter(panels.values())):
+        cells = [(panel[level].average_precision, panel[level].faces) for panel in panels.values()]
+        texts = [("-" if math.isnan(ap) else f"{ap:.4f}", f"{faces:,}") for ap, faces in cells]
+        table.add_row(level, *(text for pair in texts for text in pair))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _write_json(target: str, entries: dict[str, object], curves: Mapping[str, "Curve"]) -> None:
+    from rnnpool.files import write_text
+
+    levels = {
+        key: {
+            "average_precision": None if math.isnan(curve.average_precision) else round(curve.average_precision, 6),
+            "faces": curve.faces,
+        }
+        for key, curve in curves.items()
+    }
+    text = json.dumps({**entries, "levels": levels}, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(target, text)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator["Progress | None"]:
+    """A callback that moves a bar on stderr, or None where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _area(text: str) -> int:
+    """``WxH`` -> pixels."""
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
+    area = int(match[1]) * int(match[2]) if match else 0
+    if not 0 < area <= MAX_AREA:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected WxH in pixels, such as 320x240, at most {MAX_AREA:,}")
+    return area
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
