@@ -80,7 +80,7 @@ def read_boxes(csv_path: str | Path) -> dict[str, np.ndarray]:
         header = next(reader, [])
         if tuple(header) != COLUMNS:
             raise InputError(f"{csv_path}:1: columns {','.join(header)}; expected {','.join(COLUMNS)}")
-        for name, *fields in reader:
+        for name, *fields in filter(None, reader):  # a blank line is no row
             boxes = rows.setdefault(name, [])
             if any(fields):
                 boxes.append(_numbers(fields, f"{csv_path}:{reader.line_num}"))
@@ -92,8 +92,12 @@ def _numbers(fields: list[str], where: str) -> list[float]:
         x, y, w, h, score = numbers = [float(field) for field in fields]
     except ValueError as error:
         raise InputError(f"{where}: {','.join(fields)}; expected five numbers: x,y,w,h,score") from error
-    if not (min(x, y, w, h) >= 0 and max(x + w, y + h) <= 1 + _ROUNDING and 0 <= score <= 1):
-        raise InputError(f"{where}: {','.join(fields)}; the box must lie inside its image and the score in 0..1")
+    # One comparison each: min and max pass over NaN, comparisons refuse it.
+    is_inside = x >= 0 and y >= 0 and x + w <= 1 + _ROUNDING and y + h <= 1 + _ROUNDING
+    if not (is_inside and w > 0 and h > 0 and 0 <= score <= 1):
+        raise InputError(
+            f"{where}: {','.join(fields)}; the box must have an area and lie inside its image, the score in 0..1"
+        )
     return numbers
 
 

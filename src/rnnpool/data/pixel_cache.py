@@ -4,7 +4,8 @@ Decoding a WebP or JPEG costs more than the rest of a training sample together. 
 (uint8; grey 640x480: 0.3 MB each, RGB three times that) and later runs and other processes map the same file, so
 that its pages are shared and reading a crop touches only that crop.
 
-The file name carries a hash of the list of files, their sizes in bytes and the mode: changed data get a new file.
+The file name carries a hash of the list of files, their sizes and times of change, and the mode: changed data get a
+new file.
 Both files are written atomically, the index last, so that an index is never there without its pixels.
 """
 
@@ -68,12 +69,16 @@ class PixelCache:
     def __init__(self, pixels_path: Path, index_path: Path, channels: int):
         self.pixels_path = pixels_path
         self.channels = channels
-        index = np.load(index_path)  # (N, 3) int64: offset in bytes, height, width
+        try:
+            index = np.load(index_path)  # (N, 3) int64: offset in bytes, height, width
+        except (ValueError, EOFError) as error:
+            raise InputError(f"{index_path}: damaged ({error}); delete it, and it is made again") from error
         self._index = index
         size = int(index[-1, 0] + index[-1, 1] * index[-1, 2] * channels) if len(index) else 0
         if pixels_path.stat().st_size != size:
             raise InputError(
-                f"{pixels_path}: {pixels_path.stat().st_size} bytes, its index says {size}; delete both files"
+                f"{pixels_path}: damaged, {pixels_path.stat().st_size} bytes instead of {size}; delete it, and it is "
+                "made again"
             )
         self._pixels: np.ndarray | None = None
 
@@ -128,7 +133,9 @@ def _content_key(paths: Sequence[Path], channels: int, root: Path) -> str:
     digest = hashlib.sha256(f"format {_FORMAT} channels {channels}\n".encode())
     for path in paths:
         name = path.relative_to(root) if path.is_relative_to(root) else path
-        digest.update(f"{name.as_posix()}\0{path.stat().st_size}\n".encode())
+        status = path.stat()
+        # The size alone would miss a change of files without compression.
+        digest.update(f"{name.as_posix()}\0{status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:20]
 
 

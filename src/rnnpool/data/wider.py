@@ -84,13 +84,16 @@ class WiderFace(DetectionDataset):
 
 def read_annotations(path: Path) -> Iterator[WiderEntry]:
     """Parse a ``*_bbx_gt.txt`` file; malformed lines raise an InputError that names file and line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file ({error.reason})") from error
     while lines and not lines[-1].strip():
         lines.pop()
     at = 0
     while at < len(lines):
         name = lines[at].strip()
-        if not name or name.split()[0].isdigit():
+        if not name or name.split()[0].isdecimal():
             raise InputError(f"{path}:{at + 1}: {name!r}; expected the name of an image")
         count = _face_count(lines, at + 1, path)
         first = at + 2
@@ -106,7 +109,7 @@ def read_annotations(path: Path) -> Iterator[WiderEntry]:
 
 def _face_count(lines: list[str], at: int, path: Path) -> int:
     text = lines[at].strip() if at < len(lines) else ""
-    if not text.isdigit():
+    if not text.isdecimal():
         raise InputError(f"{path}:{at + 1}: {text!r}; expected the number of faces of {lines[at - 1].strip()}")
     return int(text)
 

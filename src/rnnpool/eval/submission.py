@@ -56,7 +56,7 @@ def read_file(path: Path) -> np.ndarray:
         raise InputError(f"{path}: not a text file ({error.reason})") from error
     while lines and not lines[-1].strip():
         lines.pop()
-    if len(lines) < 2 or not lines[1].strip().isdigit():
+    if len(lines) < 2 or not lines[1].strip().isdecimal():
         text = lines[1].strip() if len(lines) > 1 else "the end of the file"
         raise InputError(f"{path}:2: {text!r}; expected the number of detections, below the name of the image")
     count, rows = int(lines[1]), lines[2:]
