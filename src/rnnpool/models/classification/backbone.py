@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnpool.errors import InputError
+from rnnpool.nn import RNNPool2d
 
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")  # as in torchvision's published file
 
@@ -76,10 +77,14 @@ def transfer_backbone(
 
 
 def _units(network: nn.Module) -> Iterator[str]:
-    """The paths of the modules that take tensors as a whole: plain sequences are opened, anything else is one unit."""
+    """The paths of the modules that take tensors as a whole.
+
+    Plain sequences are opened, and blocks in which an RNNPool took a pooling's place; anything else is one unit.
+    """
 
     def walk(path: str, module: nn.Module) -> Iterator[str]:
-        if type(module) is nn.Sequential:
+        pooled = any(isinstance(child, RNNPool2d) for child in module.children())
+        if type(module) is nn.Sequential or pooled:
             for name, child in module.named_children():
                 yield from walk(f"{path}.{name}", child)
         elif next(module.parameters(), None) is not None:

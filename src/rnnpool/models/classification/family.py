@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rnnpool.errors import InputError
 from rnnpool.models.blocks import init_convolutions
 from rnnpool.models.classification.backbone import transfer_backbone
-from rnnpool.models.classification.downsampling import RIVALS, PoolOptions, Site, rival, rnnpool
+from rnnpool.models.classification.downsampling import PoolOptions, Site, rival, rnnpool
 from rnnpool.models.classification.network import Classifier
 from rnnpool.models.registry import Builder, register
 from rnnpool.models.shapes import output_shape
@@ -36,6 +36,7 @@ class Family:
 
     Attributes:
         early: what a layer at ``site`` replaces.
+        base_stem: the base's stem where it differs.
         head: torchvision's name of the last linear layer.
         torchvision: the network's name there, None if it has none.
     """
@@ -46,6 +47,7 @@ class Family:
     early: Rows
     tail: Rows
     site: Site
+    base_stem: Rows | None = None
     act: str = "relu"
     head: str = "classifier"
     torchvision: str | None = None
@@ -89,7 +91,8 @@ def build(
     for name, value in (("num_classes", num_classes), ("in_channels", in_channels), ("input_size", min(size))):
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name} is {value!r}; it must be a positive integer")
-    layers, width = build_named(family.stem, in_channels, family.act)
+    stem = family.stem if middle != "base" or family.base_stem is None else family.base_stem
+    layers, width = build_named(stem, in_channels, family.act)
     tail = family.tail
     if middle == "base":
         modules, width = build_named(family.early, width, family.act)
@@ -144,36 +147,38 @@ def _tail_after(family: Family, stride: int | None) -> Rows:
     return {**family.tail, names: replace(strided, s=1)}
 
 
+VARIANTS = {  # the end of the name: what stands after the stem, whether the last pooling is an RNNPool, what to call it
+    "": ("base", False, ""),
+    "-rnnpool": ("rnnpool", False, ", RNNPool in place of the early blocks"),
+    "-last": ("base", True, ", RNNPool as the last pooling"),
+    "-rnnpool-last": ("rnnpool", True, ", RNNPool in place of the early blocks and as the last pooling"),
+    "-avg": ("avg", False, ", average pooling in place of the early blocks"),
+    "-max": ("max", False, ", max pooling in place of the early blocks"),
+    "-strided": ("strided", False, ", a strided convolution in place of the early blocks"),
+    "-renet": ("renet", False, ", ReNet in place of the early blocks"),
+}
+
+
 def register_family(family: Family, ablations: Mapping[str, PoolOptions] | None = None) -> None:
     """Add the base, its RNNPool versions, its rivals, and ``ablations`` (by the end of their name) to the registry."""
-    kinds = [
-        ("base", False, ""),
-        ("rnnpool", False, "-rnnpool"),
-        ("base", True, "-last"),
-        ("rnnpool", True, "-rnnpool-last"),
-    ]
-    kinds += [(kind, False, f"-{kind}") for kind in RIVALS]
-    summaries = {
-        "": family.title,
-        "-rnnpool": f"{family.title}, RNNPool in place of the early blocks",
-        "-last": f"{family.title}, RNNPool as the last pooling",
-        "-rnnpool-last": f"{family.title}, RNNPool in place of the early blocks and as the last pooling",
-        "-avg": f"{family.title}, average pooling in place of the early blocks",
-        "-max": f"{family.title}, max pooling in place of the early blocks",
-        "-strided": f"{family.title}, a strided convolution in place of the early blocks",
-        "-renet": f"{family.title}, ReNet in place of the early blocks",
-    }
-    size = (3, family.input_size, family.input_size)
-    for middle, last, suffix in kinds:
-        builder = (
-            _rnnpool_builder(family, last, PoolOptions()) if middle == "rnnpool" else _builder(family, middle, last)
-        )
-        register(family.name + suffix, summary=summaries[suffix], task="classification", input_size=size)(builder)
+    for ending, (middle, last, summary) in VARIANTS.items():
+        register_network(family, family.name + ending, family.title + summary, middle, last)
     for ending, options in (ablations or {}).items():
-        name, summary = f"{family.name}-rnnpool-{ending}", f"{summaries['-rnnpool']}: {ending}"
-        register(name, summary=summary, task="classification", input_size=size)(
-            _rnnpool_builder(family, False, options)
-        )
+        summary = f"{family.title + VARIANTS['-rnnpool'][2]}: {ending}"
+        register_network(family, f"{family.name}-rnnpool-{ending}", summary, "rnnpool", False, options)
+
+
+def register_network(
+    family: Family, name: str, summary: str, middle: str, last: bool, options: PoolOptions | None = None
+) -> None:
+    """Add one network of a family to the registry; see ``build`` for ``middle`` and ``last``."""
+    builder = (
+        _rnnpool_builder(family, last, options or PoolOptions())
+        if middle == "rnnpool"
+        else _builder(family, middle, last)
+    )
+    size = (3, family.input_size, family.input_size)
+    register(name, summary=summary, task="classification", input_size=size)(builder)
 
 
 def _builder(family: Family, middle: str, last: bool) -> Builder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from rnnpool.models.blocks import ACTIVATIONS
+from rnnpool.nn import RNNPool2d
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,30 @@ class Dense:
 
 @dataclass(frozen=True)
 class Transition:
-    """DenseNet's transition: batch norm, ReLU, 1x1 convolution to c channels, 2x2 average pooling."""
+    """DenseNet's transition: batch norm, ReLU, 1x1 convolution to c channels, 2x2 average pooling or RNNPool."""
 
     c: int
+    rnnpool: bool = False
 
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
         from torchvision.models.densenet import _Transition
 
-        return [_Transition(c_in, self.c)], self.c
+        block = _Transition(c_in, self.c)
+        if self.rnnpool:
+            block.pool = RNNPool2d(self.c, self.c // 4, self.c // 4, 2, 2)
+        return [block], self.c
+
+
+@dataclass(frozen=True)
+class PoolLike:
+    """RNNPool2d k x k that keeps the number of channels, in place of an ordinary pooling."""
+
+    k: int = 3
+    s: int = 2
+    padding: int = 0
+
+    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
+        return [RNNPool2d(c_in, c_in // 4, c_in // 4, self.k, self.s, self.padding)], c_in
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The Visual Wake Words networks: MobileNetV2 at width 0.35 with a last convolution of 320, two classes.
 
 Saha et al., NeurIPS 2020, table 2, and rnnpool.md section 5. Channels are the width's multiples rounded to eights as
-torchvision rounds them, the stem's 8 apart, which is the published network's. The paper's input is 224 x 224; sizes
-from 96 up work (``input_size`` matters only where the last pooling is an RNNPool).
+torchvision rounds them. That makes the base's stem 16 wide; the published network with RNNPool has 8 there, and so have
+its rivals here. The paper's input is 224 x 224; sizes from 96 up work (``input_size`` matters only where the last
+pooling is an RNNPool).
 """
 
 from rnnpool.models.classification.downsampling import Site
@@ -14,6 +15,7 @@ MOBILENET_V2_035 = Family(
     "mobilenet_v2_035",
     "MobileNetV2 at width 0.35 for Visual Wake Words",
     stem={"0": Conv(8, s=2)},
+    base_stem={"0": Conv(16, s=2)},
     early={
         "1": InvertedResidual(1, 8),
         "2 3": InvertedResidual(6, 8, n=2, s=2),
