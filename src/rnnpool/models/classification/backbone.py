@@ -67,9 +67,8 @@ def transfer_backbone(
             taken.append(unit)
             chosen |= {key: state[name] for key, name in sources.items()}
     if not taken:
-        raise InputError(
-            f"{source}: no block fits this network; the first one: {next(iter(kept.items()), ('none', ''))}"
-        )
+        unit, reason = next(iter(kept.items()))
+        raise InputError(f"{source}: no block fits this network; {unit}: {reason}")
     network.load_state_dict(chosen, strict=False)
     learnt = dict(network.named_parameters())
     count = sum(tensor.numel() for key, tensor in chosen.items() if key in learnt)

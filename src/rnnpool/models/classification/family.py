@@ -30,9 +30,8 @@ Weights = str | Path | Mapping[str, Tensor]
 class Family:
     """A base network and where RNNPool goes in.
 
-    ``stem``, ``early`` and ``tail`` are rows by the names of the modules they build: as many names, separated by
-    blanks, as the row has modules, or one name for all of them in one ``nn.Sequential``. The names are torchvision's
-    where it has the network, so that its weights fit.
+    ``stem``, ``early`` and ``tail`` are rows by the names of the modules they build, separated by blanks. The names are
+    torchvision's where it has the network, so that its weights fit.
 
     Attributes:
         early: what a layer at ``site`` replaces.
@@ -61,10 +60,7 @@ def build_named(rows: Rows, c_in: int, act: str) -> tuple[dict[str, nn.Module], 
     named: dict[str, nn.Module] = {}
     for names, row in rows.items():
         modules, c_in = row.build(c_in, act)
-        keys = names.split()
-        if len(keys) == 1 and len(modules) > 1:
-            modules = [nn.Sequential(*modules)]
-        named |= zip(keys, modules, strict=True)
+        named |= zip(names.split(), modules, strict=True)
     return named, c_in
 
 

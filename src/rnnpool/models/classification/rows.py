@@ -64,9 +64,9 @@ class InvertedResidual:
 
 @dataclass(frozen=True)
 class SqueezedInverted:
-    """EfficientNet's MBConv [t, k, c, n, s]: inverted residual with squeeze and excitation, SiLU (Tan, Le 2019).
+    """A stage of EfficientNet's MBConvs [t, k, c, n, s]: inverted residual, squeeze and excitation, SiLU.
 
-    Without stochastic depth, which the RNNPool paper does not mention.
+    Tan, Le 2019 (arXiv:1905.11946). Without stochastic depth, which the RNNPool paper does not mention. One module.
     """
 
     t: int
@@ -85,12 +85,15 @@ class SqueezedInverted:
             block.stochastic_depth = nn.Identity()
             blocks.append(block)
             c_in = self.c
-        return blocks, self.c
+        return [nn.Sequential(*blocks)], self.c
 
 
 @dataclass(frozen=True)
 class Basic:
-    """ResNet's basic block [c, n, s]: two 3x3 convolutions beside a shortcut (He et al. 2016, figure 5 left)."""
+    """A stage of ResNet's basic blocks [c, n, s]: two 3x3 convolutions beside a shortcut each, in one module.
+
+    He et al. 2016 (arXiv:1512.03385), figure 5 left.
+    """
 
     c: int
     n: int = 2
@@ -103,7 +106,7 @@ class Basic:
         if self.s != 1 or c_in != self.c:
             shortcut = nn.Sequential(nn.Conv2d(c_in, self.c, 1, self.s, bias=False), nn.BatchNorm2d(self.c))
         first = BasicBlock(c_in, self.c, self.s, shortcut)
-        return [first, *(BasicBlock(self.c, self.c) for _ in range(self.n - 1))], self.c
+        return [nn.Sequential(first, *(BasicBlock(self.c, self.c) for _ in range(self.n - 1)))], self.c
 
 
 @dataclass(frozen=True)
