@@ -47,7 +47,14 @@ def test_it_learns_and_writes_what_it_says(tmp_path):
     result = train(toy_recipe(images=4000, batch_size=16, evaluate_every=800), ToyTask(), tmp_path)
     assert result.metrics["accuracy"] > 0.9
     names = {path.name for path in tmp_path.iterdir()}
-    assert names >= {"last.ckpt", "previous.ckpt", "best.safetensors", "final.safetensors", "metrics.jsonl", "recipe.yaml"}
+    assert names >= {
+        "last.ckpt",
+        "previous.ckpt",
+        "best.safetensors",
+        "final.safetensors",
+        "metrics.jsonl",
+        "recipe.yaml",
+    }
     assert any((tmp_path / "tb").iterdir())
     evaluations = [entry for entry in lines(tmp_path) if entry["kind"] == "evaluation"]
     assert [entry["images"] for entry in evaluations] == [800, 1600, 2400, 3200, 4000]
@@ -80,7 +87,9 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, unbroken, stop_after):
 
     def comparable(out):
         timed = ("seconds", "seconds_waiting", "images_per_second")
-        return [{k: v for k, v in entry.items() if k not in timed} for entry in lines(out) if entry["kind"] == "evaluation"]
+        return [
+            {k: v for k, v in entry.items() if k not in timed} for entry in lines(out) if entry["kind"] == "evaluation"
+        ]
 
     assert comparable(tmp_path) == comparable(unbroken)
 
@@ -88,7 +97,14 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, unbroken, stop_after):
 def test_killed_twice_it_still_ends_the_same(tmp_path):
     """kill -9 at moments that nobody chose, checkpoints all the time."""
     settings = {"images": 1200, "save_minutes": 0.0}
-    command = [sys.executable, str(TOY), str(tmp_path / "killed"), "1", json.dumps({"seconds": 0.005}), json.dumps(settings)]
+    command = [
+        sys.executable,
+        str(TOY),
+        str(tmp_path / "killed"),
+        "1",
+        json.dumps({"seconds": 0.005}),
+        json.dumps(settings),
+    ]
     for _ in range(2):
         before = _last_write(tmp_path / "killed")
         process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)

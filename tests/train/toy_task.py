@@ -1,5 +1,6 @@
-"""A task small enough to train in a second, with everything that could make a resume inexact: augmentation, randomness inside
-the loss, batch norm's statistics, momentum. Runs as a script too, for the tests that kill it or start it twice."""
+"""A task small enough to train in a second, with everything that could make a resume inexact: augmentation, randomness
+inside the loss, batch norm's statistics, momentum. Runs as a script too, for the tests that kill it or start it twice.
+"""
 
 import json
 import sys

@@ -1,7 +1,7 @@
 """Checkpoints: ``last.ckpt`` and, for the day that one is damaged, the one before it, ``previous.ckpt``.
 
-Each holds everything that an exact resume needs. The order of the data, the learning rate and the random numbers of a step
-are pure functions of the seed and the step, so that is: weights, their average, the optimiser's state and the step.
+Each holds everything that an exact resume needs: weights, their average, the optimiser's state and the step. The order
+of the data, the learning rate and the random numbers of a step are pure functions of the seed and the step.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Training of detectors on annotated photos: WIDER FACE or SCUT-HEAD, with pseudo-labelled images mixed in if wanted."""
+"""Training of detectors on annotated photos, with pseudo-labelled images mixed in if wanted."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

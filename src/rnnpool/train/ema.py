@@ -1,7 +1,8 @@
 """Exponential moving average of a model's weights and of its floating-point buffers (batch norm's statistics).
 
-The averaged network is what is evaluated and shipped (Polyak & Juditsky 1992). The decay warms up, min(decay, (1 + t) / (10 + t))
-at update t, so that the random start is forgotten at once; the same rule as TensorFlow's ExponentialMovingAverage.
+The averaged network is what is evaluated and shipped (Polyak & Juditsky 1992). The decay warms up,
+min(decay, (1 + t) / (10 + t)) at update t, so that the random start is forgotten at once; the same rule as TensorFlow's
+ExponentialMovingAverage.
 """
 
 import copy

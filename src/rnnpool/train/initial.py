@@ -24,7 +24,9 @@ def initial_model(recipe: ModelRecipe) -> nn.Module:
     wanted = model.state_dict()
     for skipped in recipe.init_skip:
         if not any(_is_named(key, skipped) for key in wanted):
-            raise InputError(f"model.init_skip names {skipped!r}, which is no parameter or submodule of {recipe.name!r}")
+            raise InputError(
+                f"model.init_skip names {skipped!r}, which is no parameter or submodule of {recipe.name!r}"
+            )
     taken = {key: value for key, value in wanted.items() if not any(_is_named(key, name) for name in recipe.init_skip)}
     for key, value in taken.items():
         if key not in found:

@@ -19,7 +19,9 @@ class StopRequest:
                 self._before[signum] = signal.signal(signum, self._note)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._restore()
 
     def _note(self, signum: int, frame: FrameType | None) -> None:

@@ -1,32 +1,34 @@
 """The training loop, one for all tasks, on Lightning Fabric (devices, precision, several processes).
 
 The state of a run is its step number, the weights, their average and the optimiser's state; everything else (order and
-augmentation of the data, learning rate, random numbers within a step) is a pure function of the seed and the step. A run
-that was killed therefore goes on from its last checkpoint to the same bits.
+augmentation of the data, learning rate, random numbers within a step) is a pure function of the seed and the step. A
+run that was killed therefore goes on from its last checkpoint to the same bits.
 
-``batch_size`` counts all processes: with any number of them the gradient is that of the same global batch (up to the order
-of additions), as long as the loss is a mean over samples and no layer mixes samples. Batch norm does: each process
-normalises by its own samples unless ``sync_batch_norm`` is on.
+``batch_size`` counts all processes: with any number of them the gradient is that of the same global batch (up to the
+order of additions), as long as the loss is a mean over samples and no layer mixes samples. Batch norm does: each
+process normalises by its own samples unless ``sync_batch_norm`` is on.
 """
 
 import json
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
 from rnnpool.memory import reuse_freed_memory
 from rnnpool.nn.sparse import HardThresholding
-from rnnpool.train.checkpoint import LAST, PREVIOUS, load_latest, save_checkpoint
+from rnnpool.train.checkpoint import LAST, load_latest, save_checkpoint
 from rnnpool.train.ema import EMA
 from rnnpool.train.finite import check_finite
 from rnnpool.train.interrupt import StopRequest
@@ -56,15 +58,15 @@ class Result:
 
 
 def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Result:
-    """Train ``task`` by ``recipe``, writing into folder ``out``: last.ckpt, previous.ckpt, recipe.yaml, metrics.jsonl, tb/,
-    best.safetensors (by the task's main metric) and final.safetensors.
+    """Train ``task`` by ``recipe``, writing into folder ``out``: last.ckpt, previous.ckpt, recipe.yaml, metrics.jsonl,
+    tb/, best.safetensors (by the task's main metric) and final.safetensors.
 
     Args:
         resume: go on from the checkpoint in ``out`` (from the start where there is none yet).
 
     Raises:
-        InputError: ``out`` holds a run and ``resume`` is not set, or holds one of another recipe; damaged checkpoints; a
-            loss or gradient that is not finite (the batch is named; the last checkpoint is from before it).
+        InputError: ``out`` holds a run and ``resume`` is not set, or holds one of another recipe; damaged checkpoints;
+            a loss or gradient that is not finite (the batch is named; the last checkpoint is from before it).
     """
     found = load_latest(out)
     if found and not resume:
@@ -84,7 +86,7 @@ class _Run:
         torch.manual_seed(mix_seed(settings.seed))
         model = task.build_model()
         if settings.channels_last:
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model = model.to(memory_format=torch.channels_last)
         if settings.sync_batch_norm:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         self.model = self.fabric.setup_module(model)
@@ -119,18 +121,17 @@ class _Run:
         self.log = MetricsLog(self.out, first) if lead else None
         images = self.total_steps * settings.batch_size
         display = ProgressDisplay(images, first * settings.batch_size, settings.print_seconds, silent=not lead)
-        with StopRequest() as stop, display as self.display:
+        logging = closing(self.log) if self.log else nullcontext()
+        with logging, StopRequest() as stop, display as self.display:
             display.say(self._opening(first))
             self._evaluate_if_due()  # the signal that ended the run before this one may have come just before it
             if first < self.total_steps:
                 self._loop(iter(self.task.batches(plan)), stop)
             if self.step == self.total_steps and lead:
                 self._export("final.safetensors")
-        if self.log:
-            self.log.close()
         return Result(self.step, self.total_steps, self.metrics, stop.signum)
 
-    def _loop(self, batches, stop: StopRequest) -> None:
+    def _loop(self, batches: Iterator[Batch], stop: StopRequest) -> None:
         settings = self.settings
         log_steps = max(1, settings.log_every // settings.batch_size)
         saved, waited = time.monotonic(), 0.0
@@ -274,18 +275,22 @@ class _Run:
 
     def _log_interval(self, interval: "_Interval") -> None:
         values = interval.means()
-        reduced = self.fabric.all_reduce(torch.tensor(list(values.values()), device=self.fabric.device))
+        reduced = self._all_reduce(list(values.values()), "mean")
         if self.log:
             timing = interval.timing(self.settings.batch_size)
-            entry = {**dict(zip(values, reduced.tolist(), strict=True)), "lr": self.optimizer.param_groups[0]["lr"]}
+            entry = {**dict(zip(values, reduced, strict=True)), "lr": self.optimizer.param_groups[0]["lr"]}
             self.log.write("train", self.step, {"images": self._images(), **entry, **timing})
 
     def _any_process(self, wish: bool) -> bool:
         """Whether any process wishes to stop: all must leave after the same step."""
         if self.fabric.world_size == 1:
             return wish
-        flag = torch.tensor(float(wish), device=self.fabric.device)
-        return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
+        return self._all_reduce([float(wish)], "sum")[0] > 0
+
+    def _all_reduce(self, values: list[float], how: Literal["mean", "sum"]) -> list[float]:
+        reduced = self.fabric.all_reduce(torch.tensor(values, device=self.fabric.device), reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced.tolist()
 
     def _images(self) -> int:
         return self.step * self.settings.batch_size

@@ -1,4 +1,4 @@
-"""What a run measured: ``metrics.jsonl`` (one JSON object a line) and the same figures for TensorBoard under ``tb/``."""
+"""What a run measured: ``metrics.jsonl`` (one JSON object a line), and the same for TensorBoard under ``tb/``."""
 
 import json
 from pathlib import Path

@@ -19,7 +19,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
 
 
 def build_optimizer(model: nn.Module, settings: TrainRecipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser; fused (one kernel for all parameters) since these networks have hundreds of tiny tensors."""
+    """The recipe's optimiser; fused (one kernel for all) since these networks have hundreds of tiny tensors."""
     groups = parameter_groups(model, settings.weight_decay)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(

@@ -1,4 +1,4 @@
-"""Learning rate over a run: linear warm-up, then half a cosine down to a floor (Loshchilov & Hutter 2017, SGDR, eq. 5)."""
+"""Learning rate of a run: linear warm-up, then half a cosine to a floor (Loshchilov & Hutter 2017, SGDR, eq. 5)."""
 
 import math
 
@@ -7,7 +7,7 @@ def learning_rate_factor(step: int, total: int, warmup: float, floor: float) -> 
     """The factor on the base rate at ``step`` (0..total-1).
 
     Args:
-        warmup: share of the steps, 0..1, over which the factor rises linearly; the first step already gets 1/warm-up steps.
+        warmup: share of the steps, 0..1, over which the factor rises linearly; the first step gets 1 / their number.
         floor: the factor that the cosine falls to, 0..1.
     """
     warmup_steps = round(warmup * total)

@@ -1,5 +1,5 @@
-"""The order of samples: one endless stream over the epochs, a pure function of the seed, so that any step of a run can be
-reached without walking through those before it (exact resume costs nothing).
+"""The order of samples: one endless stream over the epochs, a pure function of the seed, so that any step of a run can
+be reached without walking through those before it (exact resume costs nothing).
 
 Sample p of the stream belongs to epoch p // n and is entry p % n of that epoch's permutation of n samples. No sample is
 dropped or seen twice in an epoch: a batch may reach over the end of one epoch into the next.
@@ -40,7 +40,8 @@ class StreamSampler:
             raise InputError("the training data is empty: 0 samples found")
         if plan.batch_size % plan.world:
             raise InputError(
-                f"train.batch_size {plan.batch_size} counts all processes: it must be a multiple of their number, {plan.world}"
+                f"train.batch_size {plan.batch_size} counts all processes: "
+                f"it must be a multiple of their number, {plan.world}"
             )
         self.length, self.plan = length, plan
 
@@ -103,7 +104,7 @@ def stream_loader(
     """
     return DataLoader(
         _ByEpochAndIndex(dataset),
-        batch_sampler=StreamSampler(len(dataset), plan),  # type: ignore[arg-type]
+        batch_sampler=StreamSampler(len(dataset), plan),
         num_workers=plan.workers,
         collate_fn=_Collate(collate),
         pin_memory=plan.pin_memory,

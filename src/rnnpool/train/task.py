@@ -20,8 +20,8 @@ class Batch(NamedTuple):
 class Plan:
     """Which batches this process trains on: its share of steps ``first``..``last``-1 of the run.
 
-    A run is one endless stream of samples, epoch after epoch; step k takes samples k*batch_size..(k+1)*batch_size-1 of it
-    (``batch_size`` counts all processes together) and process ``rank`` of ``world`` takes every world-th of these.
+    A run is one endless stream of samples, epoch after epoch; step k takes samples k*batch_size..(k+1)*batch_size-1 of
+    it (``batch_size`` counts all processes together) and process ``rank`` of ``world`` takes every world-th of these.
     """
 
     first: int

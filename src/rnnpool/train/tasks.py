@@ -1,6 +1,7 @@
 """The tasks that a recipe's ``task:`` may name."""
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from rnnpool.errors import InputError
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from rnnpool.train.recipe import Recipe
     from rnnpool.train.task import Task
 
-# name -> module of rnnpool.train with ``DataRecipe`` (dataclass of the recipe's data section) and ``create(recipe, root)``
+# name -> module of rnnpool.train with ``DataRecipe`` (the data section's dataclass) and ``create(recipe, root)``
 TASKS = {"detection": "detection_task"}
 
 
-def _module(name: str):
+def _module(name: str) -> ModuleType:
     if name not in TASKS:
         raise InputError(f"unknown task {name!r}: {closest(str(name), sorted(TASKS))}")
     return importlib.import_module(f"rnnpool.train.{TASKS[name]}")

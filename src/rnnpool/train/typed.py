@@ -1,7 +1,7 @@
 """Plain mappings (YAML, command-line overrides) into frozen dataclasses, every key and type checked.
 
-The types understood are those that recipes use: bool, int, float, str, Literal, X | None, tuple[X, ...], tuple[X, Y], dict
-and nested dataclasses. Anything else that is found wrong raises InputError naming the full key, e.g. ``train.lr``.
+The types understood are those that recipes use: bool, int, float, str, Literal, X | None, tuple[X, ...], tuple[X, Y],
+dict and nested dataclasses. Whatever is found wrong raises InputError naming the full key, e.g. ``train.lr``.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ def from_mapping(kind: type[T], mapping: object, where: str = "") -> T:
 
 
 def convert(kind: Any, value: object, where: str) -> Any:
-    """``value`` as ``kind``. Integers may stand for floats; so may text such as ``3e-3``, which YAML 1.1 leaves text."""
+    """``value`` as ``kind``. Integers may stand for floats; so may text such as ``3e-3``, text to YAML 1.1."""
     if kind is Any:
         return value
     if dataclasses.is_dataclass(kind):
@@ -71,7 +71,9 @@ def _convert_tuple(options: tuple[Any, ...], value: object, where: str) -> tuple
         options = (options[0],) * len(value)
     if len(options) != len(value):
         raise InputError(f"{where} must have {len(options)} entries, not {len(value)}: {value!r}")
-    return tuple(convert(option, item, f"{where}[{i}]") for i, (option, item) in enumerate(zip(options, value)))
+    return tuple(
+        convert(option, item, f"{where}[{i}]") for i, (option, item) in enumerate(zip(options, value, strict=True))
+    )
 
 
 def _convert_scalar(kind: type, value: object, where: str) -> Any:
