@@ -11,8 +11,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success it is synced and renamed to ``path``, else removed.
 
     A reader therefore never sees half a file, and a full disk or a killed run leaves the previous version intact.
+    What is there but is no regular file (/dev/null, a pipe) is written to as it is: it must not be replaced.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: writers such as PIL choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

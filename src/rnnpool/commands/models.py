@@ -5,7 +5,7 @@ import sys
 
 EPILOG = """\
 examples:
-  rnnpool models                every network
+  rnnpool models                every network, detectors first
   rnnpool models 'face-*'       those whose name fits the pattern (* any text, ? any character)
 
 "weights: yes" means that trained weights come with the package; the others start at random.
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.table import Table
 
     from rnnpool.errors import InputError
-    from rnnpool.models import list_models
+    from rnnpool.models import list_models, model_info
 
     names = list_models(args.pattern)
     if not names:
@@ -34,8 +34,10 @@ def run(args: argparse.Namespace) -> int:
     table.add_column("parameters", no_wrap=True, justify="right")
     table.add_column("weights", no_wrap=True)
     table.add_column("summary")
-    for name in names:
-        table.add_row(*_row(name))
+    names.sort(key=lambda name: (model_info(name).task != "detection", name))
+    with Console(stderr=True).status("counting parameters"):
+        for name in names:
+            table.add_row(*_row(name))
     # A pipe has no width; there the lines stay whole, one network each.
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
     return 0
