@@ -1,0 +1,31 @@
+"""The image, and functions that change nothing in evaluation mode."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from rnnpool.graph.lowering import Traced, Tracer, lowers
+from rnnpool.graph.op import Op, Shape
+
+
+@dataclass(frozen=True)
+class Image(Op):
+    """Where a graph begins: a camera's (C, H, W), which arrives row by row."""
+
+    kind: ClassVar[str] = "image"
+    shape: Shape
+
+    def infer(self, *shapes: Shape) -> Shape:
+        return self.shape
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        raise AssertionError("the image is given, not computed")
+
+
+@lowers(
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
+    "contiguous", "clone", "detach", "to", "float", "double", "half", "data", "positive", "alias", "type_as",
+)  # fmt: skip
+def _nothing(tracer: Tracer, input: Traced, *args: object, **kwargs: object) -> Traced:
+    return input
