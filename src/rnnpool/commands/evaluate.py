@@ -177,7 +177,7 @@ def _print_table(curves: Mapping[str, "Curve"], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("level")
     panels = _panels(curves)
     for heading in panels:
@@ -187,6 +187,7 @@ def _print_table(curves: Mapping[str, "Curve"], title: str) -> None:
         cells = [(panel[level].average_precision, panel[level].faces) for panel in panels.values()]
         texts = [("-" if math.isnan(ap) else f"{ap:.4f}", f"{faces:,}") for ap, faces in cells]
         table.add_row(level, *(text for pair in texts for text in pair))
+    print(title)
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -5,6 +5,7 @@ the name, the boxes ``x y w h`` of all faces, and ``gt_list``: the 1-based numbe
 The other faces are ignored there.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,34 +51,36 @@ def _find_folder(root: Path) -> Path:
 def _read_level(path: Path) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
     try:
         from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise InputError("reading WIDER FACE's .mat files needs scipy: pip install 'rnnpool[train]'") from error
     if not path.is_file():
         raise InputError(f"{path}: no such file; WIDER FACE's evaluation needs easy, medium and hard")
     try:
         content = loadmat(path)
-    except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
+    except Exception as error:  # the reader leaks every kind: IndexError, ValueError, zlib.error, ...
         raise InputError(f"{path}: not a readable .mat file ({error})") from error
     for field in ("event_list", "file_list", "face_bbx_list", "gt_list"):
         if field not in content:
             raise InputError(f"{path}: has no field {field!r}; it has {', '.join(k for k in content if k[0] != '_')}")
-    names, boxes, counted = [], [], []
+    try:
+        images = list(_images(content))
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: its cells are not nested as in the evaluation tools' files ({error})") from error
+    counted = []
+    for name, faces, numbers in images:
+        if len(numbers) and not (numbers.min() >= 1 and numbers.max() <= len(faces)):
+            raise InputError(f"{path}: {name} counts faces {numbers.min()} to {numbers.max()}; it has {len(faces)}")
+        counted.append(np.isin(np.arange(1, len(faces) + 1), numbers))
+    return [name for name, _, _ in images], [faces for _, faces, _ in images], counted
+
+
+def _images(content: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, boxes float64 (m, 4) x y w h, and int64 1-based numbers of the faces that count, of every image."""
     events = [str(cell[0][0]) for cell in content["event_list"]]
     fields = (_cells(content[field]) for field in ("file_list", "face_bbx_list", "gt_list"))
-    for event, files, event_boxes, event_numbers in zip(events, *fields, strict=True):
-        for file, image_boxes, numbers in zip(files, event_boxes, event_numbers, strict=True):
-            name = f"{event}/{file[0]}"
-            faces = image_boxes.astype(np.float64).reshape(-1, 4)
-            chosen = numbers.reshape(-1).astype(np.int64) - 1
-            if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(faces)):
-                raise InputError(f"{path}: {name} counts face {chosen.max() + 1}; it has {len(faces)}")
-            is_counted = np.zeros(len(faces), dtype=bool)
-            is_counted[chosen] = True
-            names.append(name)
-            boxes.append(faces)
-            counted.append(is_counted)
-    return names, boxes, counted
+    for event, *lists in zip(events, *fields, strict=True):
+        for file, boxes, numbers in zip(*lists, strict=True):
+            yield f"{event}/{file[0]}", boxes.astype(np.float64).reshape(-1, 4), numbers.reshape(-1).astype(np.int64)
 
 
 def _cells(field: np.ndarray) -> list[list[Any]]:
