@@ -78,7 +78,7 @@ class RNNPool2d(nn.Module):
         self.kernel_size = _pair("kernel_size", kernel_size, minimum=1)
         self.stride = self.kernel_size if stride is None else _pair("stride", stride, minimum=1)
         self.padding = _pair("padding", padding, minimum=0)
-        self.cell, self.gates, self.output_padding = cell, gates, output_padding
+        self.cell, self.gates, self.trainable_mix, self.output_padding = cell, gates, trainable_mix, output_padding
         options = {"gates": gates, "trainable_mix": trainable_mix, "init": init} if cell == "fastgrnn" else {}
         self.rnn1 = CELLS[cell](in_channels, hidden1, **options)
         # RNN2 reads states within [-1, 1] that carry what matters: a smaller input scale keeps it out of saturation.
@@ -89,7 +89,9 @@ class RNNPool2d(nn.Module):
         (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, self.padding
         if ph or pw:
             x = F.pad(x, (pw, pw, ph, ph))
-        p = self.rnn1.project(x)  # (B, h1, H, W)
+        # Rows and columns beyond the last patch are not projected either.
+        height, width = ((size - k) // s * s + k for size, k, s in zip(x.shape[2:], (kh, kw), (sh, sw), strict=True))
+        p = self.rnn1.project(x[:, :, :height, :width])  # (B, h1, H, W)
         rows = sweep(p.transpose(2, 3), self.rnn1, kw, sw)  # (B, h1, OW, H): each row, for every window of columns
         rows = self.rnn2.project(rows).transpose(2, 3)  # (B, h2, H, OW)
         rows = sweep(rows, self.rnn2, kh, sh, bidirectional=True)  # (B, 2*h2, OH, OW)
