@@ -48,9 +48,11 @@ class Detector(nn.Module):
         head: Head,
     ) -> None:
         super().__init__()
+        if len(input_size) != 2 or not all(isinstance(side, int) and side > 0 for side in input_size):
+            raise InputError(f"input_size is {input_size!r}; it must be (height, width) in pixels")
         self.name = name
         self.in_channels = in_channels
-        self.input_size = input_size
+        self.input_size = (input_size[0], input_size[1])  # a recipe's is a list
         self.stages = nn.ModuleList(stages)
         self.neck = neck
         self.predictors = nn.ModuleList(predictors)
@@ -79,16 +81,22 @@ class Detector(nn.Module):
 
         Args:
             images: (B, in_channels, H, W) float32, (v - 128) / 128 for pixel values v in 0..255.
+            score_threshold: boxes that score less are dropped before the suppression.
             iou_threshold: of the suppression; None is the head's own.
+            max_detections: the most that are returned an image.
 
         Raises:
-            InputError: another number of dimensions or channels, or a value that is not finite.
+            InputError: another number of dimensions or channels, an image smaller than the first layers' kernels, or a
+                value that is not finite.
         """
         self._check(images)
         was_training = self.training
         self.eval()
         try:
             boxes, scores = self.head.decode(self(images))
+        except InputError as error:  # of a layer, in terms of its own input
+            height, width = images.shape[2:]
+            raise InputError(f"images of {height} x {width} pixels are too small for {self.name}: {error}") from error
         finally:
             self.train(was_training)
         return select_detections(
@@ -106,10 +114,14 @@ class Detector(nn.Module):
         finite = images.isfinite().flatten(1).all(dim=1)
         if not finite.all():
             raise InputError(f"image {int((~finite).nonzero()[0])} of the batch holds values that are not finite")
+        if 0 in images.shape[2:]:
+            raise InputError(f"images have shape {tuple(images.shape)}, which holds no pixels")
 
 
 def build_stages(rows: Sequence[Sequence[Row]], in_channels: int, act: str) -> tuple[list[nn.Sequential], list[int]]:
     """The stages of a trunk and the channels of each one's output."""
+    if not isinstance(in_channels, int) or in_channels < 1:
+        raise InputError(f"in_channels is {in_channels!r}; it must be a positive integer: 1 for grey, 3 for RGB")
     stages, widths = [], []
     width = in_channels
     for stage_rows in rows:
