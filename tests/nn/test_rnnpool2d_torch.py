@@ -1,0 +1,172 @@
+"""RNNPool2d as a citizen of torch: autocast, memory formats, compile, export, copies, empty batches, NaN."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnnpool.nn import RNNPool2d
+
+CELLS = [{}, {"trainable_mix": True, "gates": "piecewise"}, {"cell": "gru"}, {"cell": "lstm"}]
+
+
+def layer_of(options: dict | None = None) -> RNNPool2d:
+    torch.manual_seed(0)
+    return RNNPool2d(3, 8, 5, 4, 2, 1, output_padding="replicate", **(options or {}))
+
+
+def image(batch: int = 2) -> Tensor:
+    return torch.randn(batch, 3, 12, 9, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_autocast(options: dict) -> None:
+    """Projections in bfloat16 (8 bits of mantissa), states in float32: near the float32 result, float32 out."""
+    layer, x = layer_of(options), image()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x.requires_grad_())
+        half = layer(x.bfloat16())
+    assert y.dtype == half.dtype == torch.float32
+    torch.testing.assert_close(y, layer(x), rtol=0, atol=2e-2)
+    torch.testing.assert_close(half, layer(x), rtol=0, atol=2e-2)
+    (expected,) = torch.autograd.grad(layer(x).square().sum(), x)
+    y.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.dtype == torch.float32
+    if options.get("gates") != "piecewise":  # rounding carries some over a kink, where the slope jumps
+        torch.testing.assert_close(x.grad, expected, rtol=0, atol=3e-2 * expected.abs().max().item())
+
+
+@pytest.mark.usefixtures("path")
+def test_backward_inside_autocast_is_the_same() -> None:
+    """A caller who runs backward under autocast as well gets the same gradient of the states."""
+    layer, x = layer_of(), image()
+    gradients = []
+    for inside in (False, True):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = layer(x).square().sum()
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside):
+            gradients.append(torch.autograd.grad(loss, layer.rnn2.weight_hidden)[0])
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_bfloat16_throughout(options: dict) -> None:
+    """A layer converted as a whole runs in torch operators of that precision."""
+    layer, x = layer_of(options), image()
+    y = copy.deepcopy(layer).bfloat16()(x.bfloat16())
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), layer(x), rtol=0, atol=5e-2)
+
+
+@pytest.mark.usefixtures("path")
+def test_channels_last() -> None:
+    layer, x = layer_of(), image()
+    expected = layer(x)
+    torch.testing.assert_close(layer(x.contiguous(memory_format=torch.channels_last)), expected, rtol=0, atol=1e-6)
+    # `.to(memory_format=...)` on the layer is what users of convolutions do; it must at least do no harm.
+    layer = layer.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_empty_batch(options: dict) -> None:
+    layer, x = layer_of(options), image(0).requires_grad_()
+    y = layer(x)
+    assert y.shape == (0, 20, 7, 5)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.shape == x.shape
+    assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in layer.parameters())
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("options", CELLS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nan_comes_through(options: dict, dtype: torch.dtype) -> None:
+    """One NaN pixel makes every output of the patches that hold it NaN, and no other; whatever its payload."""
+    torch.manual_seed(0)
+    layer = RNNPool2d(3, 8, 5, 3, 3, **options).to(dtype)
+    x = torch.randn(2, 3, 9, 6, dtype=dtype)
+    bits = {torch.float32: (torch.int32, 0x7FC00001), torch.float64: (torch.int64, 0x7FF8000000000001)}[dtype]
+    x[1, 2, 4, 1] = torch.tensor(bits[1], dtype=bits[0]).view(dtype)
+    y = layer(x)
+    hit = torch.zeros_like(y, dtype=torch.bool)
+    hit[1, :, 1, 0] = True
+    assert torch.equal(y.isnan(), hit)
+    (dx,) = torch.autograd.grad(layer(x.requires_grad_())[hit].sum(), x)
+    assert dx[1, :, 3:6, :3].isnan().any()
+
+
+@pytest.mark.usefixtures("path")
+def test_infinite_pixels_saturate() -> None:
+    layer = layer_of()
+    with torch.no_grad():
+        layer.rnn1.weight_input.abs_()  # no infinity minus infinity in W x
+    for value in (float("inf"), -float("inf")):
+        y = layer(torch.full((1, 3, 8, 8), value))
+        assert y.isfinite().all()
+
+
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_copies(options: dict) -> None:
+    """state_dict, deepcopy, pickle and torch.save give the same layer; a copy shares no memory."""
+    layer, x = layer_of(options), image()
+    expected = layer(x)
+    fresh = layer_of(options)
+    with torch.no_grad():
+        for parameter in fresh.parameters():
+            parameter.zero_()
+    fresh.load_state_dict(layer.state_dict())
+    buffer = io.BytesIO()
+    torch.save(layer, buffer)
+    buffer.seek(0)
+    copies = [fresh, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), torch.load(buffer, weights_only=False)]
+    for other in copies:
+        assert torch.equal(other(x), expected)
+        assert repr(other) == repr(layer)
+        with torch.no_grad():
+            other.rnn1.weight_input.add_(1)
+    assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_state_dict_names(options: dict) -> None:
+    """The names are a file format: weights are shipped under them."""
+    names = {"weight_input", "weight_hidden"}
+    names |= {"bias_input", "bias_hidden"} if "cell" in options else {"bias_gate", "bias_candidate"}
+    names |= {"raw_zeta", "raw_nu"} if options.get("trainable_mix") else set()
+    assert set(layer_of(options).state_dict()) == {f"rnn{i}.{name}" for i in (1, 2) for name in names}
+
+
+@pytest.mark.parametrize(("options", "backend"), [({}, "inductor"), ({}, "aot_eager"), ({"cell": "lstm"}, "aot_eager")])
+def test_compile(options: dict, backend: str) -> None:
+    """One graph, without breaks; outputs and gradients as in eager mode."""
+    torch.manual_seed(0)
+    layer = RNNPool2d(2, 3, 2, (2, 1), 2, **options)
+    x = torch.randn(1, 2, 4, 5, requires_grad=True)
+    compiled = torch.compile(layer, fullgraph=True, backend=backend)
+    results = []
+    for function in (layer, compiled):
+        y = function(x)
+        results.append([y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_export_with_any_batch() -> None:
+    layer = layer_of().eval()
+    program = torch.export.export(layer, (image(2),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    for batch in (1, 2, 5):
+        torch.testing.assert_close(program.module()(image(batch)), layer(image(batch)), rtol=0, atol=1e-6)
+
+
+def test_meta_device_tells_the_shape() -> None:
+    with torch.device("meta"):
+        layer = RNNPool2d(3, 8, 5, (6, 4), (4, 2), output_padding="replicate")
+        assert layer(torch.empty(2, 3, 30, 20)).shape == (2, 20, 8, 10)
