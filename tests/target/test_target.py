@@ -118,7 +118,7 @@ def test_warnings_are_errors_and_sanitizers_end_the_program(tmp_path):
     source.write_text("int main(void) { int unused; return 0; }")
     with pytest.raises(CompileError, match="unused"):
         build_executable([source], tmp_path / "a")
-    source.write_text("int main(int count, char **words) { (void)words; return (0x7fffffff + count) < 0; }")
+    source.write_text("int main(int count, char **words) { (void)words; return 0x7fffffff + count; }")
     program = build_executable([source], tmp_path / "a")
     assert b"signed integer overflow" in subprocess.run([program], capture_output=True, check=False).stderr
 

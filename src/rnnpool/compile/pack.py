@@ -1,0 +1,75 @@
+"""Parameters in the order the C kernels read them (the formats stand in runtime/*.h)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnpool.integer.convolution import IntConv
+from rnnpool.integer.recurrent import IntCell, IntProjection
+
+
+def round_up(value: int, multiple: int = 4) -> int:
+    return -(-value // multiple) * multiple
+
+
+def row_pitch(width: int, padding: int = 1) -> int:
+    """Bytes from one row to the next with room for the padding behind it, shared with the row that follows."""
+    return round_up(width + padding)
+
+
+def pack_pointwise(conv: IntConv) -> NDArray[np.uint32]:
+    """rnp_pointwise.h: (O / 2, K / 2 + 4) words, O rounded up to even, K = ceil4(I * kh * kw)."""
+    flat = conv.weights.reshape(len(conv.weights), -1).astype(np.int64)
+    outputs, inputs = round_up(len(flat), 2), round_up(flat.shape[1])
+    weights = np.zeros((outputs, inputs), np.int64)
+    weights[: len(flat), : flat.shape[1]] = flat
+    bias, multiplier = np.zeros((2, outputs), np.int64)
+    bias[: len(flat)], multiplier[: len(flat)] = conv.bias, conv.multiplier
+    halves = (256 * weights[0::2] + weights[1::2]) & 0xFFFF  # (O / 2, K)
+    words = halves[:, 0::2] | halves[:, 1::2] << 16  # (O / 2, K / 2)
+    a, b = bias[0::2, None], bias[1::2, None]
+    packed = np.concatenate([256 * a + b, b, words, multiplier[0::2, None], multiplier[1::2, None]], axis=1)
+    return (packed & 0xFFFFFFFF).astype(np.uint32)
+
+
+def pack_depthwise(conv: IntConv) -> NDArray[np.uint32]:
+    """rnp_depthwise.h: (C, 5) words."""
+    bytes_ = conv.weights[:, 0].astype(np.int64) & 0xFF  # (C, 3, 3)
+    rows = bytes_[..., 0] | bytes_[..., 1] << 8 | bytes_[..., 2] << 16  # (C, 3)
+    scales = np.stack([conv.bias, conv.multiplier], axis=1).astype(np.int64)
+    packed = np.concatenate([rows, scales], axis=1)
+    return (packed & 0xFFFFFFFF).astype(np.uint32)
+
+
+def pack_quads(weights: NDArray[np.int16]) -> NDArray[np.int16]:
+    """(h_out, h_in), both rounded up to multiples of 4 -> [h_out / 2][h_in / 4][2][4]."""
+    padded = np.zeros((round_up(weights.shape[0]), round_up(weights.shape[1])), np.int16)
+    padded[: weights.shape[0], : weights.shape[1]] = weights
+    out, inputs = padded.shape
+    return padded.reshape(out // 2, 2, inputs // 4, 4).transpose(0, 2, 1, 3).copy()
+
+
+def pack_gates(cell: IntCell) -> NDArray[np.uint32]:
+    """(units rounded up to a multiple of 4, 256)."""
+    padded = np.zeros((round_up(len(cell.gates)), cell.gates.shape[1]), np.uint32)
+    padded[: len(cell.gates)] = cell.gates
+    return padded
+
+
+def pack_projection_bias(projection: IntProjection) -> NDArray[np.int32]:
+    """(h_out rounded up to a multiple of 4,)."""
+    padded = np.zeros(round_up(len(projection.bias)), np.int32)
+    padded[: len(projection.bias)] = projection.bias
+    return padded
+
+
+def lanes(first: NDArray[np.int16], second: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Two states (h,) -> [ceil4(h) / 4][2][4]."""
+    padded = np.zeros((2, round_up(len(first))), np.int16)
+    padded[0, : len(first)], padded[1, : len(second)] = first, second
+    return padded.reshape(2, -1, 4).transpose(1, 0, 2).copy()
+
+
+def split_lanes(packed: NDArray[np.int16], units: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The inverse of ``lanes``."""
+    pair = packed.reshape(-1, 2, 4).transpose(1, 0, 2).reshape(2, -1)
+    return pair[0, :units], pair[1, :units]

@@ -1,0 +1,75 @@
+/* Formats and arithmetic shared by every kernel of the rnnpool runtime.
+ *
+ * The Python package's rnnpool.integer is the specification of what these kernels compute; they agree bit for bit, in
+ * portable C and in the Cortex-M4 assembly that replaces the innermost loops where RNP_USE_M4_DSP is 1.
+ *
+ * Numbers
+ *   activation  uint8_t; real = scale * (q - zero_point), one scale and zero point a tensor. (TFLite's int8 plus 128:
+ *               unsigned, since a camera's bytes are, ReLU's zero point then is 0, and USAT16 packs it.)
+ *   weight      int8_t in -127..127, symmetric, one scale an output channel.
+ *   accumulator int32_t = bias + sum of weight * q. The bias holds everything constant: the layer's own bias, the
+ *               correction for the input's zero point and the output's zero point.
+ *   multiplier  int32_t m = round(M * 2^32), |M| < 0.5. The one rounding of a layer is rnp_requantise(accumulator, m),
+ *               Cortex-M4's SMMULR. Its result has to fit int16_t before it is saturated (checked when weights are
+ *               packed), so that two of them travel in a register.
+ *   state       int16_t Q15 of a recurrent network, -32767..32767.
+ *
+ * Rows. A map is handled by rows, planar: pixel x of channel c is row[c * channel_stride + x]. Rows that a 3x3 reads
+ * hold the zero point in the byte before the first pixel and in the RNP_ROW_PITCH(w) - w bytes after the last; rows
+ * that lie one after the other share it. Row pointers and strides are multiples of 4, and kernels may write up to
+ * the next multiple of 4 pixels before they put the zero point back.
+ *
+ * Tiles. 4 neighbouring pixels, widened for the multiplier: int16_t tile[K / 2][4][2], K channels (a multiple of 4,
+ * the excess 0), the pair (2j, 2j + 1) of each pixel side by side. 8-byte aligned. */
+#ifndef RNP_H
+#define RNP_H
+
+#include "rnp_config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RNP_TILE_PIXELS 4
+
+/* The next multiple of 4. */
+#define RNP_ROUND_UP_4(n) (((n) + 3) & ~3)
+
+/* Bytes from one row (or channel) to the next, so that at least one padding byte follows `width` pixels. */
+#define RNP_ROW_PITCH(width) RNP_ROUND_UP_4((width) + 1)
+
+/* Bytes of a tile of `channels`. */
+#define RNP_TILE_BYTES(channels) (RNP_ROUND_UP_4(channels) * RNP_TILE_PIXELS * 2)
+
+/* round(accumulator * m / 2^32), halves upwards: the only rounding a layer does (SMMULR). */
+static inline int32_t rnp_requantise(int32_t accumulator, int32_t multiplier) {
+    /* An arithmetic shift: every compiler for the targets of this runtime does it. */
+    return (int32_t)(((int64_t)accumulator * multiplier + INT64_C(0x80000000)) >> 32);
+}
+
+static inline uint8_t rnp_saturate_u8(int32_t value) {
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+static inline int16_t rnp_saturate_i16(int32_t value) {
+    return (int16_t)(value < -32768 ? -32768 : value > 32767 ? 32767 : value);
+}
+
+#if RNP_USE_M4_DSP
+/* Bytes 0 and 2 as two halfwords, and bytes 1 and 3. */
+static inline uint32_t rnp_even_bytes(uint32_t word) {
+    uint32_t pair;
+    __asm("uxtb16 %0, %1" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+static inline uint32_t rnp_odd_bytes(uint32_t word) {
+    uint32_t pair;
+    __asm("uxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+}
+#endif
+
+/* Puts the zero point back into the padding bytes behind `width` pixels of every channel of a row. */
+void rnp_pad_row(uint8_t *row, int32_t channel_stride, int32_t channels, int32_t width, uint8_t zero_point);
+
+#endif

@@ -1,0 +1,29 @@
+/* Dense convolutions, one output row at a time. */
+#ifndef RNP_CONV_H
+#define RNP_CONV_H
+
+#include "rnp_pointwise.h"
+#include "rnp_tile.h"
+
+/* A convolution with its packed weights (rnp_pointwise.h; K = ceil4(channels * kernel_height * kernel_width)). */
+typedef struct {
+    rnp_window window;
+    const uint32_t *weights;
+    int32_t channels_out;   /* even */
+    int32_t width_out;      /* pixels */
+    int32_t stride_out;     /* channel stride of the output row, bytes */
+    uint8_t zero_point_out; /* for the padding behind the output row */
+} rnp_conv;
+
+/* Bytes of scratch memory, 8-byte aligned. */
+size_t rnp_conv_buffer_size(const rnp_conv *conv);
+
+/* Computes one output row.
+ *
+ * rows     kernel_height rows, top to bottom; above the first and below the last image row, rows of zero point. Each
+ *          is read from pixel -padding to pixel stride * (ceil4(width_out) - 1) - padding + kernel_width - 1: those
+ *          beyond the padding may hold anything, but must belong to the caller
+ * out      planar, width_out pixels and their padding are written */
+void rnp_conv_row(const rnp_conv *conv, const uint8_t *const *rows, uint8_t *out, void *buffer);
+
+#endif

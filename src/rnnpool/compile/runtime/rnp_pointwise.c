@@ -1,0 +1,74 @@
+/* Portable twin of rnp_pointwise_m4.S. */
+#include "rnp_pointwise.h"
+
+#if !RNP_USE_M4_DSP
+
+/* The accumulators of one pair of channels for 4 pixels, requantised: results[0] of A, results[1] of B. */
+static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in,
+                                     int32_t results[2][RNP_TILE_PIXELS]) {
+    const int32_t bias_b = (int32_t)weights[1];
+    const int32_t bias_a = (int32_t)(weights[0] - weights[1]) >> 8;
+    int32_t a[RNP_TILE_PIXELS], b[RNP_TILE_PIXELS];
+    for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+        a[pixel] = bias_a;
+        b[pixel] = bias_b;
+    }
+    weights += 2;
+    for (int32_t channel = 0; channel < channels_in; channel += 2) {
+        const uint32_t word = *weights++;
+        const int32_t low = (int16_t)(word & 0xFFFFu), high = (int16_t)(word >> 16);
+        const int32_t b0 = (int8_t)(word & 0xFFu), b1 = (int8_t)((word >> 16) & 0xFFu);
+        const int32_t a0 = (low - b0) / 256, a1 = (high - b1) / 256;
+        for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+            a[pixel] += a0 * tile[2 * pixel] + a1 * tile[2 * pixel + 1];
+            b[pixel] += b0 * tile[2 * pixel] + b1 * tile[2 * pixel + 1];
+        }
+        tile += 2 * RNP_TILE_PIXELS;
+    }
+    for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+        results[0][pixel] = rnp_requantise(a[pixel], (int32_t)weights[0]);
+        results[1][pixel] = rnp_requantise(b[pixel], (int32_t)weights[1]);
+    }
+    return weights + 2;
+}
+
+void rnp_pointwise_row(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                       uint8_t *row, int32_t channel_stride) {
+    int32_t results[2][RNP_TILE_PIXELS];
+    for (int32_t channel = 0; channel < channels_out; channel += 2) {
+        weights = multiply_pair(tile, weights, channels_in, results);
+        for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+            row[pixel] = rnp_saturate_u8(results[0][pixel]);
+            row[channel_stride + pixel] = rnp_saturate_u8(results[1][pixel]);
+        }
+        row += 2 * channel_stride;
+    }
+}
+
+void rnp_pointwise_tile(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                        int16_t *out) {
+    int32_t results[2][RNP_TILE_PIXELS];
+    for (int32_t channel = 0; channel < channels_out; channel += 2) {
+        weights = multiply_pair(tile, weights, channels_in, results);
+        for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+            *out++ = rnp_saturate_u8(results[0][pixel]);
+            *out++ = rnp_saturate_u8(results[1][pixel]);
+        }
+    }
+}
+
+void rnp_pointwise_i16(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                       int16_t *out, int32_t pixel_stride) {
+    int32_t results[2][RNP_TILE_PIXELS];
+    for (int32_t channel = 0; channel < channels_out; channel += 2) {
+        weights = multiply_pair(tile, weights, channels_in, results);
+        for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+            out[pixel * pixel_stride + channel] = rnp_saturate_i16(results[0][pixel]);
+            out[pixel * pixel_stride + channel + 1] = rnp_saturate_i16(results[1][pixel]);
+        }
+    }
+}
+
+#else
+typedef int rnp_pointwise_is_in_assembly; /* C99 wants a declaration in every file */
+#endif

@@ -1,0 +1,190 @@
+/* rnp_pointwise.h for Cortex-M4: 4 pixels x 2 channels in 8 accumulators, 0.77 instructions a multiply-add inside.
+ *
+ * Registers inside the loop
+ *   r4-r7   256 * A + B of pixels 0-3        r0   tile       r2, r3  channel pairs of two pixels
+ *   r8-r11  B of pixels 0-3                  r1   weights    r12     packed weights    lr  B's weights
+ * Stack */
+#include "rnp_config.h"
+#if RNP_USE_M4_DSP
+
+#define TILE 0        /* the tile's first byte */
+#define TILE_END 4    /* and the byte after its last */
+#define WEIGHTS_END 8 /* the word after the last pair of output channels */
+#define ENTRY 12      /* where to enter the unrolled loop, so that it runs K / 4 chunks in all */
+#define OUT 16
+#define FRAME 24
+#define ARGUMENTS (FRAME + 36) /* behind the 9 registers pushed */
+
+    .syntax unified
+    .thumb
+    .text
+
+    /* One channel pair: 16 multiply-adds in 12 instructions. */
+    .macro pair
+    ldr     r12, [r1], #4
+    ldrd    r2, r3, [r0], #8
+    sxtb16  lr, r12
+    smlad   r4, r2, r12, r4
+    smlad   r8, r2, lr, r8
+    smlad   r5, r3, r12, r5
+    smlad   r9, r3, lr, r9
+    ldrd    r2, r3, [r0], #8
+    smlad   r6, r2, r12, r6
+    smlad   r10, r2, lr, r10
+    smlad   r7, r3, r12, r7
+    smlad   r11, r3, lr, r11
+    .endm
+
+    /* From the function's arguments to the frame. In: r0 tile, r1 weights, r2 K, r3 N, [sp] out. */
+    .macro enter
+    push    {r4-r11, lr}
+    sub     sp, sp, #FRAME
+    str     r0, [sp, #TILE]
+    add     r4, r0, r2, lsl #3
+    str     r4, [sp, #TILE_END]
+    add     r4, r2, #8                  /* bytes of weights a pair of channels: 2 K + 16 */
+    mul     r4, r4, r3                  /* times N / 2 */
+    add     r4, r4, r1
+    str     r4, [sp, #WEIGHTS_END]
+    lsrs    r4, r2, #2                  /* chunks of 4 channels: the first pass runs the remainder by 4 */
+    ands    r4, r4, #3
+    it      eq
+    moveq   r4, #4
+    rsb     r4, r4, #4
+    movs    r5, #(2f - 1f) / 4
+    adr     r6, 1f
+    mla     r4, r4, r5, r6
+    orr     r4, r4, #1
+    str     r4, [sp, #ENTRY]
+    ldr     r4, [sp, #ARGUMENTS]
+    str     r4, [sp, #OUT]
+    .endm
+
+    /* The product of one pair of output channels, requantised: A in r4-r7, B in r8-r11. Advances r1. */
+    .macro product
+3:  ldrd    r4, r8, [r1], #8
+    ldr     r0, [sp, #TILE]
+    mov     r5, r4
+    mov     r6, r4
+    mov     r7, r4
+    mov     r9, r8
+    mov     r10, r8
+    mov     r11, r8
+    ldr     pc, [sp, #ENTRY]
+    .balign 4
+1:  .rept 8
+    pair
+    .endr
+2:  ldr     lr, [sp, #TILE_END]
+    cmp     r0, lr
+    bne     1b
+    ldrd    r2, r3, [r1], #8
+    sub     r4, r4, r8
+    sub     r5, r5, r9
+    sub     r6, r6, r10
+    sub     r7, r7, r11
+    asr     r4, r4, #8
+    asr     r5, r5, #8
+    asr     r6, r6, #8
+    asr     r7, r7, #8
+    smmulr  r4, r4, r2
+    smmulr  r5, r5, r2
+    smmulr  r6, r6, r2
+    smmulr  r7, r7, r2
+    smmulr  r8, r8, r3
+    smmulr  r9, r9, r3
+    smmulr  r10, r10, r3
+    smmulr  r11, r11, r3
+    .endm
+
+    /* Next pair of output channels, or return. */
+    .macro leave
+    ldr     r12, [sp, #WEIGHTS_END]
+    cmp     r1, r12
+    bne     3b
+    add     sp, sp, #FRAME
+    pop     {r4-r11, pc}
+    .endm
+
+    .section .text.rnp_pointwise_row, "ax"
+    .balign 4
+    .global rnp_pointwise_row
+    .type   rnp_pointwise_row, %function
+    .thumb_func
+rnp_pointwise_row:
+    enter
+    product
+    ldr     lr, [sp, #ARGUMENTS + 4]    /* channel_stride */
+    ldr     r0, [sp, #OUT]
+    pkhbt   r4, r4, r6, lsl #16         /* pixels 0 and 2 of A */
+    pkhbt   r5, r5, r7, lsl #16         /* 1 and 3 */
+    pkhbt   r8, r8, r10, lsl #16
+    pkhbt   r9, r9, r11, lsl #16
+    usat16  r4, #8, r4
+    usat16  r5, #8, r5
+    usat16  r8, #8, r8
+    usat16  r9, #8, r9
+    orr     r4, r4, r5, lsl #8
+    orr     r8, r8, r9, lsl #8
+    str     r4, [r0]
+    str     r8, [r0, lr]
+    add     r0, r0, lr, lsl #1
+    str     r0, [sp, #OUT]
+    leave
+    .size   rnp_pointwise_row, . - rnp_pointwise_row
+
+    .section .text.rnp_pointwise_tile, "ax"
+    .balign 4
+    .global rnp_pointwise_tile
+    .type   rnp_pointwise_tile, %function
+    .thumb_func
+rnp_pointwise_tile:
+    enter
+    product
+    ldr     r0, [sp, #OUT]
+    pkhbt   r4, r4, r8, lsl #16         /* A and B of pixel 0 */
+    pkhbt   r5, r5, r9, lsl #16
+    pkhbt   r6, r6, r10, lsl #16
+    pkhbt   r7, r7, r11, lsl #16
+    usat16  r4, #8, r4
+    usat16  r5, #8, r5
+    usat16  r6, #8, r6
+    usat16  r7, #8, r7
+    stmia   r0!, {r4-r7}
+    str     r0, [sp, #OUT]
+    leave
+    .size   rnp_pointwise_tile, . - rnp_pointwise_tile
+
+    .section .text.rnp_pointwise_i16, "ax"
+    .balign 4
+    .global rnp_pointwise_i16
+    .type   rnp_pointwise_i16, %function
+    .thumb_func
+rnp_pointwise_i16:
+    enter
+    product
+    ldr     lr, [sp, #ARGUMENTS + 4]    /* pixel_stride, in int16_t */
+    ldr     r0, [sp, #OUT]
+    ssat    r4, #16, r4
+    ssat    r5, #16, r5
+    ssat    r6, #16, r6
+    ssat    r7, #16, r7
+    ssat    r8, #16, r8
+    ssat    r9, #16, r9
+    ssat    r10, #16, r10
+    ssat    r11, #16, r11
+    pkhbt   r4, r4, r8, lsl #16
+    pkhbt   r5, r5, r9, lsl #16
+    pkhbt   r6, r6, r10, lsl #16
+    pkhbt   r7, r7, r11, lsl #16
+    str     r4, [r0], #4
+    str     r0, [sp, #OUT]
+    sub     r0, r0, #4
+    str     r5, [r0, lr, lsl #1]
+    add     r0, r0, lr, lsl #2
+    str     r6, [r0]
+    str     r7, [r0, lr, lsl #1]
+    leave
+    .size   rnp_pointwise_i16, . - rnp_pointwise_i16
+
+#endif
