@@ -36,7 +36,10 @@ def load_image(path: str | Path) -> Image.Image:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) in pixels of the upright image, from the header alone; errors as for :func:`load_image`."""
+    """(width, height) in pixels of the upright image; errors as for :func:`load_image`.
+
+    From the header alone, but for PNG: its orientation may stand behind the pixels, so that Pillow decodes them.
+    """
     with _open(path) as image:
         width, height = image.size
         sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
