@@ -1,3 +1,14 @@
 """rnnpool: accurate computer vision in tens of kilobytes of RAM."""
 
 __version__ = "0.1.0"
+
+_LAZY = {"create_model": "rnnpool.models", "list_models": "rnnpool.models", "replace": "rnnpool.surgery"}
+
+
+def __getattr__(name: str) -> object:
+    """``rnnpool.replace`` and its like, imported when first asked for: ``import rnnpool`` itself costs no torch."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)
