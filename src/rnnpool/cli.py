@@ -55,22 +55,29 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message} ({self.prog} --help explains)")
 
 
-def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; only ``verb``'s own arguments are filled in."""
-    layout = argparse.RawDescriptionHelpFormatter
+def _main_parser() -> argparse.ArgumentParser:
+    """What ``rnnpool --help`` shows; the verbs' own arguments belong to parsers of their own."""
     parser = _Parser(
         prog="rnnpool",
         description="Accurate computer vision in tens of kilobytes of RAM.",
         epilog=EPILOG,
-        formatter_class=layout,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rnnpool {__version__}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB")
     for name, summary in VERBS.items():
-        description = summary[0].upper() + summary[1:] + "."
-        subparser = verbs.add_parser(name, help=summary, description=description, formatter_class=layout)
-        if name == verb:
-            _command(name).add_arguments(subparser)
+        verbs.add_parser(name, help=summary)
+    return parser
+
+
+def _verb_parser(verb: str) -> argparse.ArgumentParser:
+    summary = VERBS[verb]
+    parser = _Parser(
+        prog=f"rnnpool {verb}",
+        description=summary[0].upper() + summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _command(verb).add_arguments(parser)
     return parser
 
 
@@ -98,12 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(verb: str | None, argv: list[str]) -> int:
     try:
-        args = build_parser(verb).parse_args(argv)
+        if verb is None:
+            _main_parser().parse_args(argv)
+            print(WELCOME, end="")
+            return 0
+        # Intermixed: lists of arguments may go on behind an option (rnnpool train RECIPE --data DIR key=value).
+        args = _verb_parser(verb).parse_intermixed_args(argv[1:])
     except SystemExit as done:  # --help and --version have printed what was asked for
         return int(done.code or 0)
-    if verb is None:
-        print(WELCOME, end="")
-        return 0
     return _command(verb).run(args)
 
 

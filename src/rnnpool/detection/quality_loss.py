@@ -16,6 +16,7 @@ from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, genera
 
 from rnnpool.detection.assignment import assign
 from rnnpool.detection.cells import centres_inside
+from rnnpool.detection.positives import mean_positives
 from rnnpool.detection.targets import Target
 from rnnpool.errors import InputError
 
@@ -50,7 +51,7 @@ class QualityLoss:
         sizes: Sequence[tuple[int, int]],
         strides: Sequence[int],
     ) -> dict[str, Tensor]:
-        """Each term is a scalar divided by the positives of the batch (at least 1).
+        """Each term is a scalar divided by the positives of the batch (``mean_positives``).
 
         Args:
             logits: (B, N) float32 scores before the sigmoid.
@@ -60,7 +61,7 @@ class QualityLoss:
             sizes, strides: of the levels, as for ``make_cells``.
         """
         matched = assign(logits, boxes, [target["boxes"] for target in targets], sizes, strides)
-        positives = max(1, len(matched.cell))
+        positives = mean_positives(len(matched.cell), logits.device)
 
         goal = torch.zeros_like(logits)
         goal.view(-1)[matched.cell] = matched.iou

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rnnpool.detection.cells import flatten_levels, make_cells, map_sizes
 from rnnpool.detection.matching import match_anchors
+from rnnpool.detection.positives import mean_positives
 from rnnpool.detection.quality_loss import QualityLoss, counted_cells
 from rnnpool.detection.targets import Target
 from rnnpool.errors import InputError
@@ -127,8 +128,8 @@ def _published_loss(
 ) -> dict[str, Tensor]:
     """Cross-entropy and smooth L1 of (B, N) logits and (B, N, 4) offsets.
 
-    The three negatives a positive are the hardest of the whole batch. SSD's code takes them image by image, so that an
-    image without a face teaches nothing; here such images do.
+    The three negatives a positive are the hardest of the whole batch (of this process). SSD's code takes them image
+    by image, so that an image without a face teaches nothing; here such images do.
     """
     positive = torch.zeros_like(logits, dtype=torch.bool)
     wanted = torch.zeros_like(offsets)
@@ -136,12 +137,13 @@ def _published_loss(
         match = match_anchors(anchors, target["boxes"])
         positive[image, match.anchor] = True
         wanted[image, match.anchor] = encode_offsets(target["boxes"][match.object], anchors[match.anchor])
-    count = max(1, int(positive.sum()))
+    count = int(positive.sum())
+    mean_count = mean_positives(count, logits.device)
 
     # Cross-entropy of two classes is the logistic loss of their margin.
     loss_if_background = F.softplus(logits)
     candidates = loss_if_background.masked_fill(positive | ~counted_cells(centres, targets), 0.0).flatten()
-    hardest = candidates.topk(min(NEGATIVES_PER_POSITIVE * count, candidates.numel())).values
+    hardest = candidates.topk(min(NEGATIVES_PER_POSITIVE * max(1, count), candidates.numel())).values
     score = F.softplus(-logits[positive]).sum() + hardest.sum()
     box = F.smooth_l1_loss(offsets[positive], wanted[positive], reduction="sum")
-    return {"score": score / count, "box": box / count}
+    return {"score": score / mean_count, "box": box / mean_count}
