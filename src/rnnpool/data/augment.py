@@ -67,6 +67,8 @@ class AugmentConfig:
             low, high = getattr(self, name)
             if not 0.0 < low <= high:
                 raise InputError(f"augment.{name} is ({low}, {high}); expected 0 < low <= high")
+        if not self.max_zoom > 0.0:
+            raise InputError(f"augment.max_zoom is {self.max_zoom}; expected a number above 0")
         if self.size < 32 or self.size % 2:
             raise InputError(f"augment.size is {self.size}; expected an even number from 32 up")
         unknown = set(self.shrink_filters) - set(SHRINK_FILTERS)
