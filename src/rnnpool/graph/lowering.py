@@ -141,8 +141,7 @@ class Tracer:
         target = args[0] if args else kwargs.get("input")
         if not writer or result is target:
             return result
-        part = isinstance(target, Traced) and target.node is not None and target.node.op.view
-        if not isinstance(target, Traced) or (part and len(self.node_of(target).inputs) == 1):
+        if not isinstance(target, Traced) or self.node_of(target).op.shares_memory:
             raise InputError(
                 f"{self.place()}: {writer} writes into a part of another tensor, which the graph cannot follow; use the"
                 f" form that returns a new tensor"

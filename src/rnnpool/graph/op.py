@@ -63,8 +63,10 @@ class Op:
     kind: ClassVar[str]
     # The output may overwrite the first input element by element (each output number needs that one input number).
     in_place: ClassVar[bool] = False
-    # The output is the input's memory read in another way (slice, reshape, concatenation): no arithmetic, no copy.
+    # The output is the inputs' numbers read in another way (crop, concatenation, enlargement): nothing need be stored.
     view: ClassVar[bool] = False
+    # In torch, writing into the output writes into the input.
+    shares_memory: ClassVar[bool] = False
 
     def infer(self, *shapes: Shape) -> Shape:
         """Output shape, or InputError where the inputs do not fit."""

@@ -17,6 +17,7 @@ class Pad(Op):
     """``mode`` "constant" or "replicate"; ``sides`` are left, right, top, bottom."""
 
     kind: ClassVar[str] = "pad"
+    view: ClassVar[bool] = True
     mode: str
     sides: tuple[int, int, int, int]
     value: float = 0.0

@@ -21,6 +21,7 @@ class Reshape(Op):
 
     kind: ClassVar[str] = "reshape"
     view: ClassVar[bool] = True
+    shares_memory: ClassVar[bool] = True
     shape: Shape
 
     def infer(self, *shapes: Shape) -> Shape:
@@ -43,6 +44,7 @@ class Permute(Op):
     """Dimensions in another order; ``order`` counts from the channels as 0."""
 
     kind: ClassVar[str] = "permute"
+    shares_memory: ClassVar[bool] = True
     order: tuple[int, ...]
 
     def infer(self, *shapes: Shape) -> Shape:

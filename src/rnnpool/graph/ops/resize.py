@@ -18,6 +18,7 @@ class Nearest(Op):
     """Each pixel becomes a block of ``factor`` (rows, columns) equal ones."""
 
     kind: ClassVar[str] = "nearest"
+    view: ClassVar[bool] = True
     factor: Pair
 
     def infer(self, *shapes: Shape) -> Shape:

@@ -18,6 +18,7 @@ class Slice(Op):
 
     kind: ClassVar[str] = "slice"
     view: ClassVar[bool] = True
+    shares_memory: ClassVar[bool] = True
     ranges: tuple[tuple[int, int, int], ...]
 
     def infer(self, *shapes: Shape) -> Shape:

@@ -1,0 +1,146 @@
+"""Row by row: in which order steps act as rows arrive, and how many rows of every value are needed at once.
+
+Whatever became computable runs, the deepest step first, so that rows are used up as early as they can be. Nothing is
+computed twice. A run of consecutive steps may read whole maps made before it; their rows are then taken in the order
+in which they would arrive, all maps at the same pace.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rnnpool.cost.steps import Step
+
+
+@dataclass
+class Occupancy:
+    """Rows of one value that are needed at once: at most, and when everything has run that could."""
+
+    peak: int = 0
+    rest: int = 0
+
+
+@dataclass
+class RowRun:
+    """What happened in the steps [start, stop)."""
+
+    start: int
+    occupancy: dict[Step, Occupancy]
+    # (step, act) in order; an act is an input row taken in or an output row made, as ``Step`` counts them
+    acts: list[tuple[Step, int]] = field(default_factory=list)
+    # how many acts had happened when each arriving row had been worked off
+    arrivals: list[int] = field(default_factory=list)
+
+
+def run_rows(steps: Sequence[Step], start: int, stop: int, *, record: bool = False) -> RowRun:
+    """Let all rows arrive and count.
+
+    Args:
+        steps: of the network, as ``build_steps`` gives them.
+        start, stop: the steps to run; values made before ``start`` are there whole, but the image (where start is 1)
+            arrives row by row and is counted like any value.
+        record: also keep the order of all acts.
+    """
+    return _Simulation(steps, start, stop, record).run()
+
+
+class _Simulation:
+    def __init__(self, steps: Sequence[Step], start: int, stop: int, record: bool) -> None:
+        self.steps, self.start, self.stop, self.record = steps, start, stop, record
+        self.made = [0] * len(steps)  # rows of each value that exist
+        self.acted = [0] * len(steps)
+        self.result = RowRun(start, {})
+        inner = list(steps[start:stop])
+        if start == 1:
+            inner.insert(0, steps[0])
+        for step in inner:
+            self.result.occupancy[step] = Occupancy()
+        # who reads each value, with the first row that each of its acts needs
+        self.readers: list[list[tuple[int, list[int]]]] = [[] for _ in steps]
+        for step in steps[start:stop]:
+            for read in step.reads:
+                self.readers[read.source.index].append((step.index, read.first))
+        self.waiting: list[int] = []  # heap of negated indices
+        self.queued = [False] * len(steps)
+        self.touched: set[Step] = set()
+
+    def run(self) -> RowRun:
+        for source in self._arrivals():
+            self._row(source)
+            while self.waiting:
+                index = -heapq.heappop(self.waiting)
+                self.queued[index] = False
+                self._act(self.steps[index])
+            for step in self.touched:
+                counted = self.result.occupancy[step]
+                counted.rest = max(counted.rest, self._needed(step.index))
+            self.touched.clear()
+            self.result.arrivals.append(len(self.result.acts))
+        for step in self.steps[self.start : self.stop]:
+            if self.made[step.index] != step.rows:
+                raise AssertionError(f"{step} made {self.made[step.index]} of {step.rows} rows")
+        return self.result
+
+    def _arrivals(self) -> list[Step]:
+        """The values from outside, one entry a row, in the order of arrival; single rows are there from the start."""
+        sources = dict.fromkeys(
+            read.source for step in self.steps[self.start : self.stop] for read in step.reads
+            if read.source.index < self.start
+        )  # fmt: skip
+        rows = [
+            ((row + 1) / source.rows if source.rows > 1 else 0.0, source.index, source)
+            for source in sources
+            for row in range(source.rows)
+        ]
+        return [source for _, _, source in sorted(rows, key=lambda entry: entry[:2])]
+
+    def _row(self, step: Step) -> None:
+        """One more row of a value exists."""
+        index = step.index
+        self.made[index] += 1
+        counted = self.result.occupancy.get(step)
+        if counted is not None:
+            counted.peak = max(counted.peak, self._needed(index), 1)
+            self.touched.add(step)
+        for reader, _ in self.readers[index]:
+            self._queue(reader)
+
+    def _needed(self, index: int) -> int:
+        """Rows of a value that exist and that some reader has not done with."""
+        made = self.made[index]
+        low = made
+        for reader, first in self.readers[index]:
+            act = self.acted[reader]
+            if act < len(first) and first[act] < low:
+                low = first[act]
+        return made - low
+
+    def _queue(self, index: int) -> None:
+        if not self.queued[index]:
+            self.queued[index] = True
+            heapq.heappush(self.waiting, -index)
+
+    def _act(self, step: Step) -> None:
+        index = step.index
+        act, made = self.acted[index], self.made[index]
+        if step.takes:
+            if made < step.rows and step.after[made] < act:
+                self._queue(index)
+                self._row(step)
+                return
+            if act >= step.takes:
+                return
+        elif act >= step.rows:
+            return
+        for read in step.reads:
+            if read.last[act] >= self.made[read.source.index]:
+                return
+        # The row is made while the rows it is computed from are still there.
+        if self.record:
+            self.result.acts.append((step, act))
+        if not step.takes:
+            self._row(step)
+        self.acted[index] += 1
+        self._queue(index)
