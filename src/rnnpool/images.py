@@ -42,7 +42,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """
     with _open(path) as image:
         width, height = image.size
-        sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+        # Pillow gives the upright size of a TIFF file, of all others the size as stored.
+        sideways = image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height, width) if sideways else (width, height)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from rnnpool.data.samples import PAD_VALUE
 from rnnpool.errors import InputError
+from rnnpool.resampling import area_resize
 
 # Neither side of a resized image is more than this many times the root of the area, so that a hair of 1 x 100,000
 # pixels does not become a padded map of 64 x 88,000. Up to an aspect of 16:1 nothing is affected.
@@ -43,12 +44,14 @@ def resize_to_area(pixels: np.ndarray, input_size: tuple[int, int]) -> np.ndarra
     size = resized_size(width, height, input_size)
     if size == (width, height):
         return pixels
-    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels))
-    for axis in (0, 1):  # apart: an extreme aspect may shrink along one axis and grow along the other by rounding
-        step = (size[0], image.height) if axis == 0 else size
-        shrinks = step[axis] < image.size[axis]
-        image = image.resize(step, Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(size[1], size[0], channels)
+    # Along an axis that shrinks first: an extreme aspect may grow along the other one, by rounding alone.
+    shrunk = min(size[0], width), min(size[1], height)
+    if shrunk != (width, height):
+        pixels = area_resize(pixels, shrunk, (0, 0, width, height))
+    if shrunk != size:
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels))
+        pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR)).reshape(size[1], size[0], channels)
+    return pixels
 
 
 def pad_to_multiple(pixels: np.ndarray, multiple: int) -> np.ndarray:

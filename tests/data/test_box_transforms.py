@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from rnnpool.data.box_transforms import (
     Window,
@@ -70,20 +69,20 @@ def reference_crop(pixels, window, size):
 
 
 @settings(max_examples=30, deadline=None)
-@given(SEED, st.sampled_from([1, 3]), st.sampled_from([2, 3, 4]))
-def test_shrinking_by_whole_numbers_is_the_area_average(seed, channels, factor):
+@given(SEED, st.sampled_from([1, 3]), st.floats(1.01, 4))
+def test_shrinking_is_the_area_average(seed, channels, factor):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (rng.integers(5, 20), rng.integers(5, 20), channels), dtype=np.uint8)
-    window = Window(float(rng.integers(-9, 9)), float(rng.integers(-9, 9)), 6.0 * factor)
-    output = crop_and_resize(pixels, window, 6, Image.Resampling.BOX)
-    np.testing.assert_allclose(output, reference_crop(pixels, window, 6), atol=1.01)
+    window = Window(float(rng.uniform(-9, 9)), float(rng.uniform(-9, 9)), 6.0 * factor)
+    output = crop_and_resize(pixels, window, 6)
+    np.testing.assert_allclose(output, reference_crop(pixels, window, 6), atol=0.51)
 
 
 @settings(max_examples=60, deadline=None)
 @given(SEED, st.integers(3, 40), st.integers(3, 40), st.floats(-30, 30), st.floats(-30, 30), st.floats(2, 80))
 def test_what_lies_beyond_the_image_is_grey(seed, width, height, x, y, side):
     pixels = np.full((height, width, 1), 255, np.uint8)
-    output = crop_and_resize(pixels, Window(x, y, side), 32, Image.Resampling.BOX)[..., 0]
+    output = crop_and_resize(pixels, Window(x, y, side), 32)[..., 0]
     edges = np.arange(33) * (side / 32)
     inside_x = (x + edges[:-1] >= -1e-6) & (x + edges[1:] <= width + 1e-6)
     inside_y = (y + edges[:-1] >= -1e-6) & (y + edges[1:] <= height + 1e-6)
@@ -98,14 +97,14 @@ def test_what_lies_beyond_the_image_is_grey(seed, width, height, x, y, side):
 
 
 def test_a_window_beside_the_image_is_all_grey():
-    output = crop_and_resize(np.zeros((5, 5, 3), np.uint8), Window(50, 0, 10), 32, Image.Resampling.BOX)
+    output = crop_and_resize(np.zeros((5, 5, 3), np.uint8), Window(50, 0, 10), 32)
     assert (output == PAD_VALUE).all()
 
 
 def test_enlarging_is_smooth():
     pixels = np.zeros((4, 4, 1), np.uint8)
     pixels[:, 2:] = 200
-    row = crop_and_resize(pixels, Window(0, 0, 4), 16, Image.Resampling.BOX)[0, :, 0].astype(int)
+    row = crop_and_resize(pixels, Window(0, 0, 4), 16)[0, :, 0].astype(int)
     assert (np.diff(row) >= 0).all()
     assert len(set(row.tolist())) > 4
 

@@ -18,11 +18,8 @@ from rnnpool.data.photometric import PhotometricConfig, distort
 from rnnpool.data.samples import PAD_VALUE, DetectionDataset, normalise
 from rnnpool.errors import InputError
 
-SHRINK_FILTERS = {
-    "box": Image.Resampling.BOX,
-    "hamming": Image.Resampling.HAMMING,
-    "bilinear": Image.Resampling.BILINEAR,
-}
+# None is exact area averaging.
+SHRINK_FILTERS = {"area": None, "hamming": Image.Resampling.HAMMING, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class AugmentConfig:
         flip: probability of mirroring left and right.
         mosaic: probability of a sample made of four images, each in a quarter.
         cutout: probability of one grey rectangle; faces of which it hides more than half are ignored.
-        shrink_filters: drawn from with equal chances: box (area), hamming, bilinear.
+        shrink_filters: drawn from with equal chances: area (averaging, as detection does), hamming, bilinear.
         photometric: distortion of the colours.
     """
 
@@ -55,7 +52,7 @@ class AugmentConfig:
     flip: float = 0.5
     mosaic: float = 0.0
     cutout: float = 0.0
-    shrink_filters: tuple[str, ...] = ("box",)
+    shrink_filters: tuple[str, ...] = ("area",)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
 
     def __post_init__(self) -> None:

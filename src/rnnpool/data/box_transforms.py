@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from rnnpool.data.samples import PAD_VALUE
+from rnnpool.resampling import area_resize
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,13 @@ def _place(rng: np.random.Generator, side: float, length: int, keep: tuple[float
     return float(rng.uniform(low, high))
 
 
-def crop_and_resize(pixels: np.ndarray, window: Window, size: int, shrink_filter: Image.Resampling) -> np.ndarray:
+def crop_and_resize(
+    pixels: np.ndarray, window: Window, size: int, shrink_filter: Image.Resampling | None = None
+) -> np.ndarray:
     """The window of an image, resized to (size, size, C).
 
-    Shrinking uses ``shrink_filter`` (an averaging one: BOX is exact area averaging), enlarging is bilinear. Pixels
-    beyond the image, and those that the image covers only in part, are ``PAD_VALUE``.
+    Shrinking averages areas, or uses ``shrink_filter``; enlarging is bilinear. Pixels beyond the image, and those that
+    the image covers only in part, are ``PAD_VALUE``.
 
     Args:
         pixels: uint8 (H, W, C), C = 1 or 3.
@@ -104,12 +107,13 @@ def crop_and_resize(pixels: np.ndarray, window: Window, size: int, shrink_filter
     # Only this part of a mapped file is read. One pixel of margin lets the filters look over the edge of the window.
     first_x, first_y = max(int(left) - 1, 0), max(int(top) - 1, 0)
     part = pixels[first_y : int(bottom) + 2, first_x : int(right) + 2]
+    box = left - first_x, top - first_y, right - first_x, bottom - first_y
+    if scale > 1 and shrink_filter is None:
+        output[y0:y1, x0:x1] = area_resize(part, (x1 - x0, y1 - y0), box)
+        return output
     image = Image.fromarray(np.ascontiguousarray(part[..., 0] if channels == 1 else part))
-    resized = image.resize(
-        (x1 - x0, y1 - y0),
-        shrink_filter if scale > 1 else Image.Resampling.BILINEAR,
-        box=(left - first_x, top - first_y, right - first_x, bottom - first_y),
-    )
+    resize_filter = shrink_filter if scale > 1 else Image.Resampling.BILINEAR
+    resized = image.resize((x1 - x0, y1 - y0), resize_filter, box=box)
     output[y0:y1, x0:x1] = np.asarray(resized).reshape(y1 - y0, x1 - x0, channels)
     return output
 
