@@ -16,10 +16,10 @@ def row_pitch(width: int, padding: int = 1) -> int:
     return round_up(width + padding)
 
 
-def pack_pointwise(conv: IntConv) -> NDArray[np.uint32]:
-    """rnp_pointwise.h: (O / 2, K / 2 + 4) words, O rounded up to even, K = ceil4(I * kh * kw)."""
+def pack_pointwise(conv: IntConv, multiple: int = 2) -> NDArray[np.uint32]:
+    """rnp_pointwise.h: (O / 2, K / 2 + 4) words, O rounded up to ``multiple`` (even), K = ceil4(I * kh * kw)."""
     flat = conv.weights.reshape(len(conv.weights), -1).astype(np.int64)
-    outputs, inputs = round_up(len(flat), 2), round_up(flat.shape[1])
+    outputs, inputs = round_up(len(flat), multiple), round_up(flat.shape[1])
     weights = np.zeros((outputs, inputs), np.int64)
     weights[: len(flat), : flat.shape[1]] = flat
     bias, multiplier = np.zeros((2, outputs), np.int64)
@@ -73,3 +73,12 @@ def split_lanes(packed: NDArray[np.int16], units: int) -> tuple[NDArray[np.int16
     """The inverse of ``lanes``."""
     pair = packed.reshape(-1, 2, 4).transpose(1, 0, 2).reshape(2, -1)
     return pair[0, :units], pair[1, :units]
+
+
+def pack_dense(conv: IntConv) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """rnp_dense.h: weights (O, ceil4(I)) with every four reordered, scales (O, 2)."""
+    flat = conv.weights.reshape(len(conv.weights), -1)
+    weights = np.zeros((len(flat), round_up(flat.shape[1])), np.int8)
+    weights[:, : flat.shape[1]] = flat
+    quads = weights.reshape(len(flat), -1, 4)[:, :, [0, 2, 1, 3]]
+    return quads.reshape(weights.shape).copy(), np.stack([conv.bias, conv.multiplier], axis=1)

@@ -3,6 +3,7 @@
 Each array of a case becomes a static array of its own, so that AddressSanitizer sees every access beyond one.
 """
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ _C_TYPES = {"u1": "uint8_t", "i1": "int8_t", "u2": "uint16_t", "i2": "int16_t", 
 
 @dataclass(frozen=True)
 class Case:
-    """C statements over arrays: ``{name}`` in ``code`` stands for the array ``name``."""
+    """C statements over arrays: ``@name`` in ``code`` stands for the array ``name``."""
 
     code: str
     arrays: Mapping[str, NDArray]
@@ -117,9 +118,9 @@ def _write_program(cases: Sequence[Case], headers: Sequence[str], folder: Path) 
         for name, array in arrays
     ]
     for i, case in enumerate(cases):
-        places = {name: f"case{i}_{name}" for name in case.arrays}
+        code = re.sub(r"@(\w+)", rf"case{i}_\1", case.code)
         # Not inlined, so that a profile shows the case and the counts hold one call each.
-        lines.append(f"__attribute__((noinline)) static void case{i}(void) {{ {case.code.format_map(places)} }}")
+        lines.append(f"__attribute__((noinline)) static void case{i}(void) {{ {code} }}")
     lines += [
         '__attribute__((noinline)) static void nothing(void) { __asm volatile(""); }',
         "static uint32_t ticks[] = {" + ", ".join(["0"] * (len(cases) + 1)) + "};",

@@ -1,5 +1,22 @@
-/* Portable twin of rnp_fastgrnn_m4.S. */
+/* The first step, and the portable twin of rnp_fastgrnn_m4.S. */
 #include "rnp_fastgrnn.h"
+
+static int16_t first_state(const uint32_t *gates, int32_t p) {
+    const int32_t index = p >> 5;
+    return (int16_t)((int32_t)gates[index < 0 ? 0 : index > 255 ? 255 : index] >> 15);
+}
+
+void rnp_fastgrnn_first(const rnp_fastgrnn *cell, const int16_t *p0, const int16_t *p1, int16_t *next) {
+    const uint32_t *gates = cell->gates;
+    for (int32_t unit = 0; unit < cell->units; unit += 4) {
+        for (int32_t i = 0; i < 4; i++) {
+            next[i] = first_state(gates, *p0++);
+            next[4 + i] = first_state(gates, *p1++);
+            gates += RNP_GATE_ENTRIES;
+        }
+        next += 4 * RNP_LANES;
+    }
+}
 
 #if !RNP_USE_M4_DSP
 
@@ -22,7 +39,7 @@ void rnp_fastgrnn_step(const rnp_fastgrnn *cell, const int16_t *p0, const int16_
             const int32_t index = (p * 16384 + dot(cell->hidden, unit, state, lane, cell->units)) >> 19;
             const int32_t entry = (int32_t)gates[index < 0 ? 0 : index > 255 ? 255 : index];
             const int32_t place = (unit / 4) * 8 + lane * 4 + unit % 4;
-            next[place] = (int16_t)(((int16_t)(entry & 0xFFFF) * state[place] + (entry >> 1)) >> 15);
+            next[place] = (int16_t)(((int16_t)(entry & 0xFFFF) * state[place] + entry) >> 15);
         }
     }
 }
@@ -35,6 +52,4 @@ void rnp_project_states(const rnp_projection *projection, const int16_t *state, 
     }
 }
 
-#else
-typedef int rnp_fastgrnn_is_in_assembly; /* C99 wants a declaration in every file */
 #endif

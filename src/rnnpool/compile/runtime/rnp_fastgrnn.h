@@ -3,8 +3,8 @@
  * h' = z h + c, where z and c = (zeta (1 - z) + nu) tanh(...) come from one table a unit, indexed by the
  * pre-activation. No number is rounded but in the tables and in the state:
  *   accumulator = p * 2^14 + sum of U h               p: int16_t, W x less the table's first input, 32 an entry
- *   entry       = table[unit][clip(accumulator >> 19, 0, 255)] = c * 2^16 + z       both Q15, z + |c| <= 32767
- *   h'          = (z * h + (entry >> 1)) >> 15        z / 2 thus rounds: to nearest where the old state counts
+ *   entry       = table[unit][clip(accumulator >> 19, 0, 255)] = c * 2^15 + z       both Q15, z + |c| <= 32767
+ *   h'          = (z * h + entry) >> 15               c is even, so that the low half of an entry is z alone
  * Each unit has a scale of its own: that of its row of U, its p and its table.
  *
  * Lanes. Two sequences share the weights that are loaded: int16_t state[units / 4][2][4], 4 units of the first
@@ -30,6 +30,9 @@ typedef struct {
  * next     the states after; not the same memory */
 void rnp_fastgrnn_step(const rnp_fastgrnn *cell, const int16_t *p0, const int16_t *p1, const int16_t *state,
                        int16_t *next);
+
+/* The first step of both lanes, from states of zero: h' = c. */
+void rnp_fastgrnn_first(const rnp_fastgrnn *cell, const int16_t *p0, const int16_t *p1, int16_t *next);
 
 /* W h of another layer's states, for the cell that reads them: p = (bias + sum of W h) >> 16, where the bias holds
  * the 2^15 that rounds, and W the scale that makes p come out in the upper half. */

@@ -51,20 +51,71 @@
 
 #define STATE 0
 #define STATE_END 4
-#define ENTRY 8
-#define P0 12
-#define P1 16
-#define GATES 20
-#define NEXT 24
-#define UNITS 28
-#define OLD 32
+#define ENTRY 8       /* of the first pair of 4 units; of the second in the next word */
+#define P0 16         /* p0 and p1 of the next 4 units */
+#define GATES 24
+#define PLACE 28      /* old and new state of the next 4 units */
 #define FRAME 40
 #define ARGUMENTS (FRAME + 36)
 
-    /* h' of one unit: entry in \e becomes the state, unpacked. \half of \h is the old state. */
-    .macro mix e, h, half
-    asr     r0, \e, #1
-    smlab\half \e, \e, \h, r0
+    /* The accumulators' start: p * 2^14 of two units of both lanes, the first at byte \offset of p. */
+    .macro start offset
+    ldrd    r4, r5, [sp, #P0]
+    mov     r3, #16384
+    ldr     r6, [r4, #\offset]
+    ldr     r7, [r5, #\offset]
+    smulbb  r8, r6, r3
+    smulbb  r9, r7, r3
+    smultb  r10, r6, r3
+    smultb  r11, r7, r3
+    .endm
+
+    /* From accumulators to states; the pair of units lies at byte \offset of p and of the lanes. */
+    .macro finish offset
+    ldr     r2, [sp, #GATES]
+    usat    r8, #8, r8, asr #19
+    usat    r9, #8, r9, asr #19
+    usat    r10, #8, r10, asr #19
+    usat    r11, #8, r11, asr #19
+    .if     \offset
+    add     r2, r2, #2048
+    .endif
+    add     r3, r2, #1024
+    ldr     r8, [r2, r8, lsl #2]
+    ldr     r9, [r2, r9, lsl #2]
+    ldr     r10, [r3, r10, lsl #2]
+    ldr     r11, [r3, r11, lsl #2]
+    ldrd    r6, r7, [sp, #PLACE]
+    ldr     r4, [r6, #\offset]          /* lane 0: units A and B before */
+    ldr     r5, [r6, #8 + \offset]      /* lane 1 */
+    smlabb  r8, r8, r4, r8              /* z h + (c * 2^15 + z) */
+    smlabb  r9, r9, r5, r9
+    smlabt  r10, r10, r4, r10
+    smlabt  r11, r11, r5, r11
+    asr     r8, r8, #15
+    asr     r9, r9, #15
+    pkhbt   r8, r8, r10, lsl #1
+    pkhbt   r9, r9, r11, lsl #1
+    str     r8, [r7, #\offset]
+    str     r9, [r7, #8 + \offset]
+    .endm
+
+    /* To the next 4 units; r2 gates and r6, r7 places as finish left them. Loops to 3 until the states end. */
+    .macro next_units
+    ldrd    r4, r5, [sp, #P0]
+    add     r2, r2, #2048
+    str     r2, [sp, #GATES]
+    adds    r4, r4, #8
+    adds    r5, r5, #8
+    strd    r4, r5, [sp, #P0]
+    adds    r6, r6, #16
+    adds    r7, r7, #16
+    strd    r6, r7, [sp, #PLACE]
+    ldr     r0, [sp, #STATE_END]
+    cmp     r6, r0
+    bne     3b
+    add     sp, sp, #FRAME
+    pop     {r4-r11, pc}
     .endm
 
     .section .text.rnp_fastgrnn_step, "ax"
@@ -75,73 +126,59 @@
 rnp_fastgrnn_step:                      /* r0 cell, r1 p0, r2 p1, r3 state, [sp] next */
     push    {r4-r11, lr}
     sub     sp, sp, #FRAME
-    str     r3, [sp, #STATE]
-    str     r3, [sp, #OLD]
     strd    r1, r2, [sp, #P0]
     ldmia   r0, {r0, r1, r7}            /* units, hidden, gates */
+    ldr     r4, [sp, #ARGUMENTS]
     str     r7, [sp, #GATES]
+    strd    r3, r4, [sp, #PLACE]
+    str     r3, [sp, #STATE]
     add     r3, r3, r0, lsl #2
     str     r3, [sp, #STATE_END]
-    ldr     r4, [sp, #ARGUMENTS]
-    strd    r4, r0, [sp, #NEXT]         /* and UNITS */
+    cmp     r0, #16
+    beq     .Lsixteen_units
     entry_address r0
     str     r4, [sp, #ENTRY]
-3:  /* a pair of units */
-    ldrd    r4, r5, [sp, #P0]
-    ldr     r6, [r4], #4
-    ldr     r7, [r5], #4
-    strd    r4, r5, [sp, #P0]
-    mov     r3, #16384
-    smulbb  r8, r6, r3
-    smulbb  r9, r7, r3
-    smultb  r10, r6, r3
-    smultb  r11, r7, r3
+    adr     r5, 4f                      /* where the second pair's loop starts */
+    sub     r4, r4, r6
+    add     r4, r4, r5
+    str     r4, [sp, #ENTRY + 4]
+3:  start   0
     quads   STATE, ENTRY
     ldr     r2, [sp, #STATE_END]
     cmp     r0, r2
     bne     1b
-    ldr     r2, [sp, #GATES]
-    usat    r8, #8, r8, asr #19
-    usat    r9, #8, r9, asr #19
-    usat    r10, #8, r10, asr #19
-    usat    r11, #8, r11, asr #19
-    ldr     r8, [r2, r8, lsl #2]
-    ldr     r9, [r2, r9, lsl #2]
-    add     r3, r2, #1024
-    ldr     r10, [r3, r10, lsl #2]
-    ldr     r11, [r3, r11, lsl #2]
-    add     r2, r2, #2048
-    str     r2, [sp, #GATES]
-    ldrd    r6, r7, [sp, #NEXT]         /* and UNITS */
-    ldr     r3, [sp, #OLD]
-    ldr     r4, [r3]                    /* lane 0: units A and B before */
-    ldr     r5, [r3, #8]                /* lane 1 */
-    mix     r8, r4, b
-    mix     r9, r5, b
-    mix     r10, r4, t
-    mix     r11, r5, t
-    asr     r8, r8, #15
-    asr     r9, r9, #15
-    pkhbt   r8, r8, r10, lsl #1
-    pkhbt   r9, r9, r11, lsl #1
-    str     r8, [r6]
-    str     r9, [r6, #8]
-    subs    r7, r7, #2
-    tst     r7, #2                      /* the second pair of 4 units lies 4 bytes on, the next 4 units 12 */
-    ite     ne
-    movne   r2, #4
-    moveq   r2, #12
-    add     r6, r6, r2
-    add     r3, r3, r2
-    strd    r6, r7, [sp, #NEXT]
-    str     r3, [sp, #OLD]
-    cmp     r7, #0
-    bne     3b
-    add     sp, sp, #FRAME
-    pop     {r4-r11, pc}
+    finish  0
+    start   4
+    ldr     r0, [sp, #STATE]
+    ldr     pc, [sp, #ENTRY + 4]
+    .balign 4
+4:  .rept   4
+    quad
+    .endr
+    ldr     r2, [sp, #STATE_END]
+    cmp     r0, r2
+    bne     4b
+    finish  4
+    next_units
+
+.Lsixteen_units:                          /* the usual number, without a loop over the inputs */
+3:  start   0
+    ldr     r0, [sp, #STATE]
+    .rept   4
+    quad
+    .endr
+    finish  0
+    start   4
+    ldr     r0, [sp, #STATE]
+    .rept   4
+    quad
+    .endr
+    finish  4
+    next_units
     .size   rnp_fastgrnn_step, . - rnp_fastgrnn_step
 
-#define BIAS 20
+#define BIAS 24
+#define UNITS 28
 
     .section .text.rnp_project_states, "ax"
     .balign 4

@@ -6,8 +6,8 @@
 
 /* Widens 4 pixels of `channels` planar channels.
  *
- * row             uint8_t, 4-byte aligned, the first of the 4 pixels; all 4 are read
- * channel_stride  bytes, a multiple of 4
+ * row             uint8_t, the first of the 4 pixels; all 4 are read. 4-byte alignment is faster, not required
+ * channel_stride  bytes
  * tile            int16_t [ceil4(channels) / 2][4][2], 8-byte aligned; channels in excess become 0 */
 void rnp_widen_tile(const uint8_t *row, int32_t channel_stride, int32_t channels, int16_t *tile);
 

@@ -1,0 +1,241 @@
+/* The streaming of RNNPool; its arithmetic is rnp_pointwise's and rnp_fastgrnn's. */
+#include "rnp_rnnpool.h"
+
+#include "rnp_pointwise.h"
+#include "rnp_tile.h"
+
+#include <string.h>
+
+/* State memory: how many rows came, then the projected summaries int16_t [kernel_height][windows][rnn2.units], then the
+ * column states int16_t [open][pairs + 1][2 * rnn1.units]. The spare entry lets a step write beside what it reads: with
+ * every step the entries of a row of windows move down by one, cyclically. */
+typedef struct {
+    int32_t rows; /* pushed so far */
+    int32_t unused;
+} header;
+
+/* Columns that windows cover. */
+static int32_t count_columns(const rnp_rnnpool *layer) {
+    return (layer->windows - 1) * layer->stride_width + layer->kernel_width;
+}
+
+/* Pairs of columns: the lanes of the column sweeps. Tiles hold two of them. */
+static int32_t count_pairs(const rnp_rnnpool *layer) {
+    return RNP_ROUND_UP_4(count_columns(layer)) / 2;
+}
+
+/* Rows of windows that are open at a time. */
+static int32_t count_open(const rnp_rnnpool *layer) {
+    return (layer->kernel_height + layer->stride_height - 1) / layer->stride_height;
+}
+
+/* Columns that wait in the buffer for their windows' sweeps, two windows at a time. */
+static int32_t waiting_columns(const rnp_rnnpool *layer) {
+    return layer->kernel_width + layer->stride_width + RNP_TILE_PIXELS - 1;
+}
+
+/* Slots of the ring of projected column summaries: a pair more may be there than a window needs. */
+static int32_t ring_columns(const rnp_rnnpool *layer) {
+    return (layer->kernel_width + 2) & ~1;
+}
+
+static int32_t summary_units(const rnp_rnnpool *layer) {
+    return layer->kernel_height * layer->windows * layer->rnn2.units;
+}
+
+static int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+/* Scratch memory, carved up. */
+typedef struct {
+    int16_t *tile;
+    int16_t *states[2]; /* before and after a step, both lanes */
+    int16_t *waiting;   /* projected pixels [waiting_columns][rnn1.units] */
+    int16_t *ring;      /* projected column summaries [ring_columns][rnn2.units] */
+    int16_t *nowhere;   /* [rnn2.units], for the projection of a lane that no one needs */
+} scratch;
+
+static int32_t state_units(const rnp_rnnpool *layer) {
+    return RNP_LANES * larger(layer->rnn1.units, layer->rnn2.units);
+}
+
+static scratch carve(const rnp_rnnpool *layer, void *buffer) {
+    scratch s;
+    s.tile = buffer;
+    s.states[0] = s.tile + RNP_ROUND_UP_4(layer->channels) * RNP_TILE_PIXELS;
+    s.states[1] = s.states[0] + state_units(layer);
+    s.waiting = s.states[1] + state_units(layer);
+    s.ring = s.waiting + waiting_columns(layer) * layer->rnn1.units;
+    s.nowhere = s.ring + ring_columns(layer) * layer->rnn2.units;
+    return s;
+}
+
+size_t rnp_rnnpool_state_size(const rnp_rnnpool *layer) {
+    const int32_t columns = count_open(layer) * (count_pairs(layer) + 1) * RNP_LANES * layer->rnn1.units;
+    return sizeof(header) + sizeof(int16_t) * (size_t)(summary_units(layer) + columns);
+}
+
+size_t rnp_rnnpool_buffer_size(const rnp_rnnpool *layer) {
+    const int32_t units = RNP_ROUND_UP_4(layer->channels) * RNP_TILE_PIXELS + 2 * state_units(layer) +
+                          waiting_columns(layer) * layer->rnn1.units + (ring_columns(layer) + 1) * layer->rnn2.units;
+    return sizeof(int16_t) * (size_t)units;
+}
+
+void rnp_rnnpool_begin(const rnp_rnnpool *layer, void *state) {
+    header *const h = state;
+    (void)layer;
+    h->rows = 0;
+    h->unused = 0;
+}
+
+static int16_t *summaries_of_row(const rnp_rnnpool *layer, void *state, int32_t row) {
+    int16_t *const first = (int16_t *)((header *)state + 1);
+    return first + (row % layer->kernel_height) * layer->windows * layer->rnn2.units;
+}
+
+/* The column states of a row of windows. */
+static int16_t *column_states(const rnp_rnnpool *layer, void *state, int32_t window_row) {
+    int16_t *const first = (int16_t *)((header *)state + 1) + summary_units(layer);
+    return first + (window_row % count_open(layer)) * (count_pairs(layer) + 1) * RNP_LANES * layer->rnn1.units;
+}
+
+/* Where pair `pair` stands after `steps` steps. */
+static int16_t *pair_entry(const rnp_rnnpool *layer, int16_t *entries, int32_t pair, int32_t steps) {
+    const int32_t count = count_pairs(layer) + 1;
+    int32_t entry = pair + count - steps % count;
+    if (entry >= count) {
+        entry -= count;
+    }
+    return entries + entry * RNP_LANES * layer->rnn1.units;
+}
+
+/* Moves the column sweeps of every open row of windows on by the pixels of one tile. */
+static void advance_columns(const rnp_rnnpool *layer, void *state, int32_t row, int32_t column, const int16_t *p) {
+    const int32_t units = layer->rnn1.units;
+    int32_t window_row = row / layer->stride_height;
+    if (window_row >= layer->window_rows) {
+        window_row = layer->window_rows - 1;
+    }
+    for (; window_row >= 0 && row - window_row * layer->stride_height < layer->kernel_height; window_row--) {
+        int16_t *const entries = column_states(layer, state, window_row);
+        const int32_t step = row - window_row * layer->stride_height;
+        for (int32_t i = 0; i < RNP_TILE_PIXELS; i += 2) {
+            const int32_t pair = (column + i) / 2;
+            const int16_t *const p0 = p + i * units;
+            int16_t *const next = pair_entry(layer, entries, pair, step + 1);
+            if (step == 0) {
+                rnp_fastgrnn_first(&layer->rnn1, p0, p0 + units, next);
+            } else {
+                rnp_fastgrnn_step(&layer->rnn1, p0, p0 + units, pair_entry(layer, entries, pair, step), next);
+            }
+        }
+    }
+}
+
+/* Two sequences of `steps` projected inputs, p0 and p1 moving by their strides; returns the last states. */
+static const int16_t *sweep(const rnp_fastgrnn *cell, const scratch *s, int32_t steps, const int16_t *p0,
+                            int32_t stride0, const int16_t *p1, int32_t stride1) {
+    rnp_fastgrnn_first(cell, p0, p1, s->states[0]);
+    for (int32_t t = 1; t < steps; t++) {
+        p0 += stride0;
+        p1 += stride1;
+        rnp_fastgrnn_step(cell, p0, p1, s->states[(t + 1) % 2], s->states[t % 2]);
+    }
+    return s->states[(steps + 1) % 2];
+}
+
+/* Projects a row, sweeps its windows two at a time, and moves the column sweeps on. */
+static void take_row(const rnp_rnnpool *layer, void *state, int32_t row, const uint8_t *pixels, int32_t channel_stride,
+                     const scratch *s) {
+    const int32_t units = layer->rnn1.units, stride = layer->stride_width, channels = layer->channels;
+    int16_t *const summaries = summaries_of_row(layer, state, row);
+    int32_t first = 0, end = 0; /* the columns that wait */
+    pixels -= layer->padding_width;
+    for (int32_t window = 0; window < layer->windows; window += RNP_LANES) {
+        const int32_t both = window + 1 < layer->windows;
+        while (end < (window + both) * stride + layer->kernel_width) {
+            int16_t *const p = s->waiting + (end - first) * units;
+            rnp_widen_tile(pixels + end, channel_stride, channels, s->tile);
+            rnp_pointwise_i16(s->tile, layer->input_weights, RNP_ROUND_UP_4(channels), units, p, units);
+            advance_columns(layer, state, row, end, p);
+            end += RNP_TILE_PIXELS;
+        }
+        int16_t *const out = summaries + window * layer->rnn2.units;
+        const int16_t *const p1 = s->waiting + (both ? stride * units : 0);
+        rnp_project_states(&layer->project,
+                           sweep(&layer->rnn1, s, layer->kernel_width, s->waiting, units, p1, units), out,
+                           both ? out + layer->rnn2.units : s->nowhere);
+        first += RNP_LANES * stride;
+        if (end > first) {
+            memmove(s->waiting, s->waiting + RNP_LANES * stride * units,
+                    sizeof(int16_t) * (size_t)((end - first) * units));
+        }
+    }
+}
+
+/* Writes the bytes of both lanes: channels `channel` .. for the first, + hidden2 for the second. */
+static void emit(const rnp_rnnpool *layer, const int16_t *states, int32_t channel, uint8_t *out) {
+    const int32_t *scales = layer->scales + 2 * channel;
+    out += channel * layer->stride_out;
+    for (int32_t lane = 0; lane < RNP_LANES; lane++) {
+        for (int32_t unit = 0; unit < layer->hidden2; unit++) {
+            const int32_t value = states[(unit / 4) * 8 + lane * 4 + unit % 4];
+            *out = rnp_saturate_u8(rnp_requantise(value + scales[0], scales[1]));
+            out += layer->stride_out;
+            scales += 2;
+        }
+    }
+}
+
+/* RNN2 over the rows and the columns of every window of a complete row of windows. */
+static void finish_windows(const rnp_rnnpool *layer, void *state, int32_t window_row, uint8_t *out, const scratch *s) {
+    const int32_t units = layer->rnn2.units, height = layer->kernel_height, width = layer->kernel_width;
+    const int32_t slots = ring_columns(layer), top = window_row * layer->stride_height;
+    int16_t *const entries = column_states(layer, state, window_row);
+    int32_t projected = 0; /* columns in the ring */
+    for (int32_t window = 0; window < layer->windows; window++) {
+        const int32_t left = window * layer->stride_width;
+        const int16_t *const first_row = summaries_of_row(layer, state, top) + window * units;
+        const int16_t *const last_row = summaries_of_row(layer, state, top + height - 1) + window * units;
+        rnp_fastgrnn_first(&layer->rnn2, first_row, last_row, s->states[0]);
+        for (int32_t t = 1; t < height; t++) {
+            rnp_fastgrnn_step(&layer->rnn2, summaries_of_row(layer, state, top + t) + window * units,
+                              summaries_of_row(layer, state, top + height - 1 - t) + window * units,
+                              s->states[(t + 1) % 2], s->states[t % 2]);
+        }
+        emit(layer, s->states[(height + 1) % 2], 0, out + window);
+
+        for (; projected < left + width; projected += 2) {
+            int16_t *const place = s->ring + (projected % slots) * units;
+            rnp_project_states(&layer->project, pair_entry(layer, entries, projected / 2, height), place,
+                               place + units);
+        }
+        rnp_fastgrnn_first(&layer->rnn2, s->ring + (left % slots) * units,
+                           s->ring + ((left + width - 1) % slots) * units, s->states[0]);
+        for (int32_t t = 1; t < width; t++) {
+            rnp_fastgrnn_step(&layer->rnn2, s->ring + ((left + t) % slots) * units,
+                              s->ring + ((left + width - 1 - t) % slots) * units, s->states[(t + 1) % 2],
+                              s->states[t % 2]);
+        }
+        emit(layer, s->states[(width + 1) % 2], 2 * layer->hidden2, out + window);
+    }
+}
+
+int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, const uint8_t *row, int32_t channel_stride,
+                         uint8_t *out, void *buffer) {
+    header *const h = state;
+    const scratch s = carve(layer, buffer);
+    const int32_t index = h->rows++;
+    const int32_t done = index - layer->kernel_height + 1; /* the top of the windows that this row completes */
+    if (index >= (layer->window_rows - 1) * layer->stride_height + layer->kernel_height) {
+        return 0; /* no window covers it */
+    }
+    take_row(layer, state, index, row, channel_stride, &s);
+    if (done < 0 || done % layer->stride_height != 0) {
+        return 0;
+    }
+    finish_windows(layer, state, done / layer->stride_height, out, &s);
+    rnp_pad_row(out, layer->stride_out, 4 * layer->hidden2, layer->windows, layer->zero_point_out);
+    return 1;
+}
