@@ -24,7 +24,8 @@ DIR holds WIDER FACE or SCUT-HEAD in its standard layout:
   WIDER_val/images/EVENT/NAME.jpg, wider_face_split/wider_face_val_bbx_gt.txt, ground_truth/wider_easy_val.mat, ...
   Annotations/NAME.xml, JPEGImages/NAME.jpg
 WIDER FACE's val split is measured by the official protocol (easy, medium, hard), and on its images of at most 3 faces.
-Its train split, and SCUT-HEAD, have one level, mAP: all faces count, but those marked invalid or difficult.
+Its train split, SCUT-HEAD, and your own photos in this layout without ground_truth/ have one level, mAP: all faces
+count, but those marked invalid or difficult.
 
 examples:
   rnnpool evaluate --data WIDER_FACE
@@ -130,10 +131,10 @@ def _evaluation(
     from rnnpool.data.scut import ScutHead
     from rnnpool.data.wider import WiderFace
     from rnnpool.eval.evaluation import BoxesEvaluation
-    from rnnpool.eval.wider import WiderEvaluation
+    from rnnpool.eval.wider import validation
 
     if dataset == "wider" and args.split == "val":
-        return WiderEvaluation(root, channels=channels, area=area, progress=progress)
+        return validation(root, channels=channels, area=area, progress=progress)
     images: WiderFace | ScutHead
     if dataset == "wider":
         images = WiderFace(root, args.split, channels=channels, progress=progress)
@@ -146,9 +147,9 @@ def _of_predictions(args: argparse.Namespace, root: Path, dataset: str) -> tuple
     """Curves, images, and how many of them have no file."""
     from rnnpool.eval.submission import read_submission
     from rnnpool.eval.wider import wider_curves
-    from rnnpool.eval.wider_truth import read_ground_truth
+    from rnnpool.eval.wider_truth import has_ground_truth, read_ground_truth
 
-    if dataset == "wider" and args.split == "val":  # the images themselves are not needed
+    if dataset == "wider" and args.split == "val" and has_ground_truth(root):  # the images themselves are not needed
         truth = read_ground_truth(root)
         detections, missing = read_submission(args.predictions, truth.names)
         curves = wider_curves(detections, truth)

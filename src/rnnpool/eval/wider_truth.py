@@ -16,6 +16,8 @@ from rnnpool.eval.evaluation import Truth
 
 LEVELS = ("easy", "medium", "hard")
 
+_FIRST = f"wider_{LEVELS[0]}_val.mat"
+
 # Where the files lie under the data set's root: in repackaged sets, or as the official archive unpacks.
 _FOLDERS = ("ground_truth", "eval_tools/ground_truth")
 
@@ -40,12 +42,16 @@ def read_ground_truth(root: Path) -> Truth:
     return Truth(names, boxes, counted)
 
 
+def has_ground_truth(root: Path) -> bool:
+    """Whether the evaluation tools' files lie under ``root``; a user's own set in this layout has none."""
+    return any((root / name / _FIRST).is_file() for name in _FOLDERS)
+
+
 def _find_folder(root: Path) -> Path:
-    wanted = f"wider_{LEVELS[0]}_val.mat"
     for name in _FOLDERS:
-        if (root / name / wanted).is_file():
+        if (root / name / _FIRST).is_file():
             return root / name
-    raise InputError(f"{root}: no {' or '.join(f'{name}/{wanted}' for name in _FOLDERS)}; evaluation needs these files")
+    raise InputError(f"{root}: no {' or '.join(f'{name}/{_FIRST}' for name in _FOLDERS)}; evaluation needs these files")
 
 
 def _read_level(path: Path) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
@@ -14,6 +13,8 @@ from rnnpool.data.collate import collate_detection
 from rnnpool.data.samples import DetectionDataset
 from rnnpool.data.wider import WiderFace
 from rnnpool.errors import InputError
+from rnnpool.eval.evaluation import Evaluation
+from rnnpool.eval.wider import validation
 from rnnpool.models import save_weights
 from rnnpool.models.detector import Detector
 from rnnpool.train.initial import initial_model
@@ -40,8 +41,6 @@ class DataRecipe:
 class DetectionTask:
     """See :class:`rnnpool.train.task.Task`."""
 
-    main_metric = "medium"
-
     def __init__(self, recipe: Recipe, root: Path) -> None:
         self.recipe = recipe
         self.data: DataRecipe = recipe.data
@@ -57,6 +56,10 @@ class DetectionTask:
             extra_share=self.data.extra_share,
         )
         self.epoch_length = len(self.samples)
+        self._evaluation = self._validation()
+        # The official protocol's middle level; a user's own photos have one level only.
+        levels = self._evaluation.truth.counted
+        self.main_metric = "medium" if "medium" in levels else next(iter(levels))
 
     def build_model(self) -> Detector:
         model = initial_model(self.recipe.model)
@@ -76,7 +79,7 @@ class DetectionTask:
         return head.loss(model(batch.inputs), batch.targets)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        return self._evaluation(model)
+        return self._evaluation(cast(Detector, model))
 
     def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         model.registry_name = self.recipe.model.name  # type: ignore[assignment]
@@ -92,11 +95,8 @@ class DetectionTask:
     def _cache(self) -> Path | None:
         return self.root / self.data.cache if self.data.cache else None
 
-    @cached_property
-    def _evaluation(self):
-        from rnnpool.eval.wider import WiderEvaluation
-
-        return WiderEvaluation(self._folder, channels=self.channels, area=self.area, cache=self._cache)
+    def _validation(self) -> Evaluation:
+        return validation(self._folder, channels=self.channels, area=self.area, cache=self._cache)
 
     def _extra(self) -> DetectionDataset | None:
         data = self.data
