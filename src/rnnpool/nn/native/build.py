@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rnnpool.files import atomic_path
 
-SOURCE = Path(__file__).with_name("sweep.cpp")
+FOLDER = Path(__file__).parent
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-pthread", "-fno-math-errno", "-fno-trapping-math")
 TUNING = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler takes
 Library = tuple[ctypes.CDLL | None, str]
@@ -83,7 +83,7 @@ def find_compiler() -> list[str] | None:
 
 def _compile(compiler: list[str], target: Path) -> None:
     for tuning in TUNING:
-        command = [*compiler, *FLAGS, *tuning, str(SOURCE), "-o", str(target)]
+        command = [*compiler, *FLAGS, *tuning, str(FOLDER / "sweep.cpp"), "-o", str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return
@@ -92,7 +92,8 @@ def _compile(compiler: list[str], target: Path) -> None:
 
 def _key(compiler: list[str]) -> str:
     version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False).stdout
-    parts = (SOURCE.read_text(), " ".join(FLAGS), str(TUNING), " ".join(compiler), version, processor())
+    sources = (path.read_text() for path in sorted(FOLDER.iterdir()) if path.suffix in (".cpp", ".h"))
+    parts = (*sources, " ".join(FLAGS), str(TUNING), " ".join(compiler), version, processor())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
