@@ -8,6 +8,7 @@ from PIL import Image
 
 from rnnpool.cli import main
 from rnnpool.commands import demo
+from rnnpool.models import create_model
 from rnnpool.models.weights import find_shipped_weights
 from rnnpool.pipeline import Face, FaceDetector
 
@@ -50,3 +51,17 @@ def test_a_missing_photo_names_the_extra(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setitem(demo.PHOTOS, "astronaut", ("no_such_package", "data/astronaut.png"))
     assert main(["demo"]) == 2
     assert 'of package no_such_package: pip install "rnnpool[demo]"' in capsys.readouterr().err
+
+
+def test_what_a_network_costs() -> None:
+    model = create_model("face-tiny")
+    parameters = sum(p.numel() for p in model.parameters())
+    line = demo.cost_line("face-tiny", model)
+    found = re.fullmatch(
+        rf"face-tiny on 320x240 grey: {parameters:,} parameters, ([\d.]+)M multiply-adds, "
+        r"largest map 160x120x8 \(153,600 numbers\)",
+        line,
+    )
+    assert found, line
+    # Two 1x1 convolutions of the first stage alone make 39M; less than 100M in all is what the network promises.
+    assert 2 * 2 * 40 * 30 * 64 * 128 / 1e6 < float(found[1]) < 100

@@ -3,8 +3,12 @@
 import argparse
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnpool.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnpool.models import Detector
 
 EPILOG = """\
 The photos are public-domain portraits that other packages ship as samples, so nothing is downloaded: Grace Hopper
@@ -41,7 +45,21 @@ def run(args: argparse.Namespace) -> int:
         copy = args.out / f"{name}.png"
         write_copy(image, faces, copy)
         print(describe(path.name, faces, copy), flush=True)
+    print(cost_line(args.model, detector.model))
     return 0
+
+
+def cost_line(name: str, model: "Detector") -> str:
+    """What one image costs; multiply-adds as the package computes them, maps as width x height x channels."""
+    from rnnpool.cost import count
+
+    height, width = model.input_size
+    cost = count(model, (model.in_channels, height, width))
+    channels, rows, columns = cost.largest.shape
+    return (
+        f"{name} on {width}x{height} {'grey' if model.in_channels == 1 else 'RGB'}: {cost.parameters:,} parameters, "
+        f"{cost.madds.shared / 1e6:.1f}M multiply-adds, largest map {columns}x{rows}x{channels} ({cost.largest.size:,} numbers)"
+    )
 
 
 def photo_path(name: str) -> Path:
