@@ -61,9 +61,9 @@ def fit_rnnpool(
     """An RNNPool that maps (C, H, W) ``in_shape`` to ``out_shape``.
 
     The stride is what the sizes ask for. The patch is 1.5 times the stride as in the published networks (6 at stride 4,
-    12 at stride 8) unless ``kernel`` says otherwise, or the whole map where one position is wanted. Of the paddings
-    that give the size, none is preferred, then the published networks' replicated last row and column of the output,
-    then zeros around the input.
+    12 at stride 8) unless ``kernel`` says otherwise, or the whole map where one position is wanted; a pixel more or
+    less where only that gives the size. Of the paddings that give it, none is preferred, then the published networks'
+    replicated last row and column of the output, then zeros around the input.
 
     Args:
         hidden: h1 and h2, or one number for both; by default a quarter of the output's channels, rounded up.
@@ -85,7 +85,7 @@ def fit_rnnpool(
     # sorted is stable: among equals the first candidates, nearest to the sizes' own ratio, win
     pairs = sorted(
         (pair for pair in product(vertical, horizontal) if pair[0].replicate == pair[1].replicate),
-        key=lambda pair: (pair[0].padding + pair[1].padding > 0, pair[0].replicate),
+        key=lambda pair: (pair[0].odd + pair[1].odd, pair[0].padding + pair[1].padding > 0, pair[0].replicate),
     )
     if not pairs:
         asked = f" with patch {kernel}" * (kernel is not None) + f" with stride {stride}" * (stride is not None)
@@ -106,12 +106,13 @@ def fit_rnnpool(
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis' patch, stride and padding."""
+    """One axis' patch, stride and padding; ``odd`` if the patch is not the usual one for the stride."""
 
     kernel: int
     stride: int
     padding: int
     replicate: bool
+    odd: bool = False
 
     def size(self, n: int) -> int:
         """Positions along an axis of n pixels."""
@@ -121,13 +122,14 @@ class _Axis:
 def _candidates(n: int, wanted: int, kernel: int | None, stride: int | None) -> Iterator[_Axis]:
     """Patches of one axis that give ``wanted`` positions of ``n``."""
     for s in _strides(n, wanted, stride):
-        k = min(n, _kernel(n, wanted, s) if kernel is None else kernel)
-        for replicate in (False, True):
-            for padding in range(k // 2 + 1):
-                axis = _Axis(k, s, padding, replicate)
-                if axis.size(n) == wanted:
-                    yield axis
-                    break
+        usual = _kernel(n, wanted, s)
+        for k in (usual, usual + 1, max(usual - 1, s)) if kernel is None else (kernel,):
+            for replicate in (False, True):
+                for padding in range(min(k, n) // 2 + 1):
+                    axis = _Axis(min(k, n), s, padding, replicate, odd=kernel is None and k != usual)
+                    if axis.size(n) == wanted:
+                        yield axis
+                        break
 
 
 def _strides(n: int, wanted: int, stride: int | None) -> list[int]:

@@ -4,6 +4,7 @@ The trace opens only the modules that hold the run's ends; all others stay whole
 """
 
 from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 from torch import fx, nn
 
@@ -19,6 +20,13 @@ class _Around(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return module_qualified_name not in self.opened
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if m not in (self.submodule_paths or {}):  # made by the forward itself: self.features[2:5]
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
 
 
 def trace_around(model: nn.Module, paths: Collection[str]) -> fx.Graph:
