@@ -58,7 +58,8 @@ def cost_line(name: str, model: "Detector") -> str:
     channels, rows, columns = cost.largest.shape
     return (
         f"{name} on {width}x{height} {'grey' if model.in_channels == 1 else 'RGB'}: {cost.parameters:,} parameters, "
-        f"{cost.madds.shared / 1e6:.1f}M multiply-adds, largest map {columns}x{rows}x{channels} ({cost.largest.size:,} numbers)"
+        f"{cost.madds.shared / 1e6:.1f}M multiply-adds, "
+        f"largest map {columns}x{rows}x{channels} ({cost.largest.size:,} numbers)"
     )
 
 
