@@ -1,5 +1,7 @@
 """From images on disk to average precision, with a detector whose answers are known."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from rnnpool.data.wider import WiderFace
 from rnnpool.errors import InputError
 from rnnpool.eval.detector import Options, detect_all, to_original
 from rnnpool.eval.evaluation import BoxesEvaluation
-from rnnpool.eval.wider import WiderEvaluation
+from rnnpool.eval.wider import WiderEvaluation, validation
 from white_squares import WHITE_SCORE, build_bright_square, square_photo
 
 AREA = 320 * 240
@@ -131,3 +133,11 @@ def test_scut_head_in_colour(tmp_path):
     data = ScutHead(tmp_path, "train", channels=3)
     evaluation = BoxesEvaluation(data, [data.name(i) for i in range(len(data))], area=AREA)
     assert evaluation(build_bright_square(3)) == {"mAP": 1.0}
+
+
+def test_own_photos_without_the_tools_files_have_one_level(tmp_path, model):
+    faces = {"mine/a": [cell(1, 1), cell(8, 5), cell(3, 3)]}
+    write_wider(tmp_path, {"mine/a": photo(cell(1, 1), cell(3, 3))}, faces, invalid={"mine/a": [2]})
+    assert set(validation(tmp_path, channels=1, area=AREA)(model)) > {"easy", "hard_few"}
+    shutil.rmtree(tmp_path / "ground_truth")
+    assert validation(tmp_path, channels=1, area=AREA)(model) == {"mAP": 0.5}
