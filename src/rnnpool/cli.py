@@ -70,7 +70,8 @@ def _main_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb_parser(verb: str) -> argparse.ArgumentParser:
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    """What ``rnnpool VERB --help`` shows, and what its arguments are parsed by."""
     summary = VERBS[verb]
     parser = _Parser(
         prog=f"rnnpool {verb}",
@@ -110,7 +111,7 @@ def _run(verb: str | None, argv: list[str]) -> int:
             print(WELCOME, end="")
             return 0
         # Intermixed: lists of arguments may go on behind an option (rnnpool train RECIPE --data DIR key=value).
-        args = _verb_parser(verb).parse_intermixed_args(argv[1:])
+        args = verb_parser(verb).parse_intermixed_args(argv[1:])
     except SystemExit as done:  # --help and --version have printed what was asked for
         return int(done.code or 0)
     return _command(verb).run(args)
