@@ -303,13 +303,13 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
 
 
 def rnnpool_multiply_adds(pool: IntRNNPool, height_out: int, width_out: int) -> int:
-    """Multiply-adds of a map when what windows share is computed once (steps from zero states counted in full)."""
+    """Multiply-adds of a map when what windows share is computed once; a first step, from zeros, needs no U."""
     (kh, kw), (sh, sw) = pool.kernel, pool.stride
     h1, h2, d = len(pool.rnn1.gates), len(pool.rnn2.gates), pool.project_input.weights.shape[1]
     rows, columns = (height_out - 1) * sh + kh, (width_out - 1) * sw + kw
     row_sweeps, column_sweeps = rows * width_out, columns * height_out
-    first = rows * columns * d * h1 + (row_sweeps * kw + column_sweeps * kh) * h1 * h1
-    second = (row_sweeps + column_sweeps) * h1 * h2 + height_out * width_out * 2 * (kh + kw) * h2 * h2
+    first = rows * columns * d * h1 + (row_sweeps * (kw - 1) + column_sweeps * (kh - 1)) * h1 * h1
+    second = (row_sweeps + column_sweeps) * h1 * h2 + height_out * width_out * 2 * (kh + kw - 2) * h2 * h2
     return first + second
 
 
@@ -361,13 +361,11 @@ def dense_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
     weights, scales = pack_dense(conv)
     code = f"""
     const rnp_dense layer = {{{channels}, {outputs}, @weights, @scales}};
-    if (rnp_dense_buffer_size(&layer) > sizeof @buffer) {{ board_exit(3); }}
-    rnp_dense_i16(&layer, @x, @out, @buffer);"""
+    rnp_dense_i16(&layer, @x, @out);"""
     arrays: dict[str, NDArray] = {
-        "x": x,
+        "x": np.pad(x, (0, round_up(channels) - channels), constant_values=99),
         "weights": weights,
         "scales": scales,
-        "buffer": np.zeros(round_up(channels), np.int16),
         "out": np.zeros(outputs, np.int16),
     }
 

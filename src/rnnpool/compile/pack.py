@@ -76,9 +76,10 @@ def split_lanes(packed: NDArray[np.int16], units: int) -> tuple[NDArray[np.int16
 
 
 def pack_dense(conv: IntConv) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """rnp_dense.h: weights (O, ceil4(I)) with every four reordered, scales (O, 2)."""
+    """rnp_dense.h: weights (ceil4(O), ceil4(I)), scales (ceil4(O), 2)."""
     flat = conv.weights.reshape(len(conv.weights), -1)
-    weights = np.zeros((len(flat), round_up(flat.shape[1])), np.int8)
-    weights[:, : flat.shape[1]] = flat
-    quads = weights.reshape(len(flat), -1, 4)[:, :, [0, 2, 1, 3]]
-    return quads.reshape(weights.shape).copy(), np.stack([conv.bias, conv.multiplier], axis=1)
+    outputs = round_up(len(flat))
+    weights, scales = np.zeros((outputs, round_up(flat.shape[1])), np.int8), np.zeros((outputs, 2), np.int32)
+    weights[: len(flat), : flat.shape[1]] = flat
+    scales[: len(flat)] = np.stack([conv.bias, conv.multiplier], axis=1)
+    return weights, scales

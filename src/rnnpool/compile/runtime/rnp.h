@@ -42,12 +42,23 @@
 
 /* round(accumulator * m / 2^32), halves upwards: the only rounding a layer does (SMMULR). */
 static inline int32_t rnp_requantise(int32_t accumulator, int32_t multiplier) {
+#if RNP_USE_M4_DSP
+    int32_t result;
+    __asm("smmulr %0, %1, %2" : "=r"(result) : "r"(accumulator), "r"(multiplier));
+    return result;
+#else
     /* An arithmetic shift: every compiler for the targets of this runtime does it. */
     return (int32_t)(((int64_t)accumulator * multiplier + INT64_C(0x80000000)) >> 32);
+#endif
 }
 
 static inline uint8_t rnp_saturate_u8(int32_t value) {
+#if RNP_USE_M4_DSP
+    __asm("usat %0, #8, %0" : "+r"(value));
+    return (uint8_t)value;
+#else
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+#endif
 }
 
 static inline int16_t rnp_saturate_i16(int32_t value) {

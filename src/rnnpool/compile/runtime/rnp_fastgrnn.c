@@ -1,5 +1,7 @@
-/* The first step, and the portable twin of rnp_fastgrnn_m4.S. */
+/* Portable twin of rnp_fastgrnn_m4.S. */
 #include "rnp_fastgrnn.h"
+
+#if !RNP_USE_M4_DSP
 
 static int16_t first_state(const uint32_t *gates, int32_t p) {
     const int32_t index = p >> 5;
@@ -17,8 +19,6 @@ void rnp_fastgrnn_first(const rnp_fastgrnn *cell, const int16_t *p0, const int16
         next += 4 * RNP_LANES;
     }
 }
-
-#if !RNP_USE_M4_DSP
 
 /* sum of weights times the states of one lane; the weights of `unit` start at its pair's. */
 static int32_t dot(const int16_t *weights, int32_t unit, const int16_t *state, int32_t lane, int32_t units_in) {
@@ -52,4 +52,6 @@ void rnp_project_states(const rnp_projection *projection, const int16_t *state, 
     }
 }
 
+#else
+typedef int rnp_fastgrnn_is_in_assembly; /* C99 wants a declaration in every file */
 #endif

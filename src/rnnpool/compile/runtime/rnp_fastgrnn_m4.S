@@ -49,46 +49,52 @@
     orr     r4, r4, #1
     .endm
 
-#define STATE 0
-#define STATE_END 4
-#define ENTRY 8       /* of the first pair of 4 units; of the second in the next word */
-#define P0 16         /* p0 and p1 of the next 4 units */
-#define GATES 24
-#define PLACE 28      /* old and new state of the next 4 units */
+#define STATE 0       /* the first four words are loaded together */
+#define SHIFT 4       /* 2^14, a multiplier */
+#define P0 8          /* p0 and p1 */
+#define NEXT 16       /* the new states, and the gates of the current pair of units in the next word */
+#define GATES 20
+#define STATE_END 24
+#define ENTRY 28
+#define OFFSET 32     /* of the current pair of units, in p */
 #define FRAME 40
 #define ARGUMENTS (FRAME + 36)
 
-    /* The accumulators' start: p * 2^14 of two units of both lanes, the first at byte \offset of p. */
-    .macro start offset
-    ldrd    r4, r5, [sp, #P0]
-    mov     r3, #16384
-    ldr     r6, [r4, #\offset]
-    ldr     r7, [r5, #\offset]
+    .macro prepare                      /* r0 cell, r1 p0, r2 p1, r3 state, [sp] next */
+    push    {r4-r11, lr}
+    sub     sp, sp, #FRAME
+    mov     r4, #16384
+    strd    r3, r4, [sp, #STATE]
+    strd    r1, r2, [sp, #P0]
+    ldmia   r0, {r0, r1, r7}            /* units, hidden, gates */
+    ldr     r6, [sp, #ARGUMENTS]
+    strd    r6, r7, [sp, #NEXT]
+    .endm
+
+    /* p of two units in r6 (lane 0) and r7 -> accumulators. */
+    .macro start
     smulbb  r8, r6, r3
     smulbb  r9, r7, r3
     smultb  r10, r6, r3
     smultb  r11, r7, r3
     .endm
 
-    /* From accumulators to states; the pair of units lies at byte \offset of p and of the lanes. */
-    .macro finish offset
-    ldr     r2, [sp, #GATES]
+    /* Accumulators -> table entries; r2 the gates of the first unit. */
+    .macro look_up
     usat    r8, #8, r8, asr #19
     usat    r9, #8, r9, asr #19
     usat    r10, #8, r10, asr #19
     usat    r11, #8, r11, asr #19
-    .if     \offset
-    add     r2, r2, #2048
-    .endif
     add     r3, r2, #1024
     ldr     r8, [r2, r8, lsl #2]
     ldr     r9, [r2, r9, lsl #2]
     ldr     r10, [r3, r10, lsl #2]
     ldr     r11, [r3, r11, lsl #2]
-    ldrd    r6, r7, [sp, #PLACE]
-    ldr     r4, [r6, #\offset]          /* lane 0: units A and B before */
-    ldr     r5, [r6, #8 + \offset]      /* lane 1 */
-    smlabb  r8, r8, r4, r8              /* z h + (c * 2^15 + z) */
+    .endm
+
+    /* z h + (c * 2^15 + z), >> 15: entries and the old states r4 (lane 0), r5 -> r8 (lane 0), r9 */
+    .macro mix
+    smlabb  r8, r8, r4, r8
     smlabb  r9, r9, r5, r9
     smlabt  r10, r10, r4, r10
     smlabt  r11, r11, r5, r11
@@ -96,26 +102,6 @@
     asr     r9, r9, #15
     pkhbt   r8, r8, r10, lsl #1
     pkhbt   r9, r9, r11, lsl #1
-    str     r8, [r7, #\offset]
-    str     r9, [r7, #8 + \offset]
-    .endm
-
-    /* To the next 4 units; r2 gates and r6, r7 places as finish left them. Loops to 3 until the states end. */
-    .macro next_units
-    ldrd    r4, r5, [sp, #P0]
-    add     r2, r2, #2048
-    str     r2, [sp, #GATES]
-    adds    r4, r4, #8
-    adds    r5, r5, #8
-    strd    r4, r5, [sp, #P0]
-    adds    r6, r6, #16
-    adds    r7, r7, #16
-    strd    r6, r7, [sp, #PLACE]
-    ldr     r0, [sp, #STATE_END]
-    cmp     r6, r0
-    bne     3b
-    add     sp, sp, #FRAME
-    pop     {r4-r11, pc}
     .endm
 
     .section .text.rnp_fastgrnn_step, "ax"
@@ -123,62 +109,120 @@
     .global rnp_fastgrnn_step
     .type   rnp_fastgrnn_step, %function
     .thumb_func
-rnp_fastgrnn_step:                      /* r0 cell, r1 p0, r2 p1, r3 state, [sp] next */
-    push    {r4-r11, lr}
-    sub     sp, sp, #FRAME
-    strd    r1, r2, [sp, #P0]
-    ldmia   r0, {r0, r1, r7}            /* units, hidden, gates */
-    ldr     r4, [sp, #ARGUMENTS]
-    str     r7, [sp, #GATES]
-    strd    r3, r4, [sp, #PLACE]
-    str     r3, [sp, #STATE]
+rnp_fastgrnn_step:
+    prepare
+    cmp     r0, #16
+    beq     .Lsixteen
+    ldr     r3, [sp, #STATE]
     add     r3, r3, r0, lsl #2
     str     r3, [sp, #STATE_END]
-    cmp     r0, #16
-    beq     .Lsixteen_units
+    mov     r3, #0
+    str     r3, [sp, #OFFSET]
     entry_address r0
     str     r4, [sp, #ENTRY]
-    adr     r5, 4f                      /* where the second pair's loop starts */
-    sub     r4, r4, r6
-    add     r4, r4, r5
-    str     r4, [sp, #ENTRY + 4]
-3:  start   0
+3:  ldmia   sp, {r0, r3-r5}             /* STATE, SHIFT, P0 */
+    ldr     r2, [sp, #OFFSET]
+    ldr     r6, [r4, r2]
+    ldr     r7, [r5, r2]
+    start
     quads   STATE, ENTRY
     ldr     r2, [sp, #STATE_END]
     cmp     r0, r2
     bne     1b
-    finish  0
-    start   4
+    ldrd    r6, r2, [sp, #NEXT]         /* and GATES */
+    look_up
+    add     r2, r2, #2048
+    str     r2, [sp, #GATES]
     ldr     r0, [sp, #STATE]
-    ldr     pc, [sp, #ENTRY + 4]
-    .balign 4
-4:  .rept   4
-    quad
-    .endr
-    ldr     r2, [sp, #STATE_END]
-    cmp     r0, r2
-    bne     4b
-    finish  4
-    next_units
+    ldr     r2, [sp, #OFFSET]           /* 4 units take 8 bytes of p, and 16 of a state with its lanes */
+    and     r3, r2, #4
+    sub     r7, r2, r3
+    add     r7, r2, r7
+    add     r0, r0, r7
+    add     r6, r6, r7
+    ldr     r4, [r0]
+    ldr     r5, [r0, #8]
+    mix
+    str     r8, [r6]
+    str     r9, [r6, #8]
+    adds    r2, r2, #4
+    str     r2, [sp, #OFFSET]
+    adds    r0, r0, #12                 /* behind the last pair lies the end */
+    ldr     r3, [sp, #STATE_END]
+    cmp     r0, r3
+    bne     3b
+    add     sp, sp, #FRAME
+    pop     {r4-r11, pc}
 
-.Lsixteen_units:                          /* the usual number, without a loop over the inputs */
-3:  start   0
-    ldr     r0, [sp, #STATE]
+    /* The usual number of units: all offsets are constants. */
+.Lsixteen:
+    .set    .Lpair, 0
+    .rept   8
+    .set    .Lplace, (.Lpair / 2) * 16 + (.Lpair % 2) * 4
+    ldmia   sp, {r0, r3-r5}             /* STATE, SHIFT, P0 */
+    ldr     r6, [r4, #4 * .Lpair]
+    ldr     r7, [r5, #4 * .Lpair]
+    start
     .rept   4
     quad
     .endr
-    finish  0
-    start   4
+    ldrd    r6, r2, [sp, #NEXT]         /* and GATES */
+    .if     .Lpair
+    add     r2, r2, #2048 * .Lpair
+    .endif
+    look_up
     ldr     r0, [sp, #STATE]
-    .rept   4
-    quad
+    ldr     r4, [r0, #.Lplace]
+    ldr     r5, [r0, #.Lplace + 8]
+    mix
+    str     r8, [r6, #.Lplace]
+    str     r9, [r6, #.Lplace + 8]
+    .set    .Lpair, .Lpair + 1
     .endr
-    finish  4
-    next_units
+    add     sp, sp, #FRAME
+    pop     {r4-r11, pc}
     .size   rnp_fastgrnn_step, . - rnp_fastgrnn_step
 
-#define BIAS 24
-#define UNITS 28
+    .section .text.rnp_fastgrnn_first, "ax"
+    .balign 4
+    .global rnp_fastgrnn_first
+    .type   rnp_fastgrnn_first, %function
+    .thumb_func
+rnp_fastgrnn_first:                     /* r0 cell, r1 p0, r2 p1, r3 next */
+    push    {r4-r11, lr}
+    ldr     lr, [r0]
+    ldr     r4, [r0, #8]
+    add     lr, r1, lr, lsl #1          /* the end of p0 */
+1:  .rept   2
+    ldr     r6, [r1], #4
+    ldr     r7, [r2], #4
+    add     r5, r4, #1024
+    sxth    r8, r6
+    sxth    r9, r7
+    usat    r10, #8, r6, asr #21        /* of the upper half: p >> 5 */
+    usat    r11, #8, r7, asr #21
+    usat    r8, #8, r8, asr #5
+    usat    r9, #8, r9, asr #5
+    ldr     r10, [r5, r10, lsl #2]
+    ldr     r11, [r5, r11, lsl #2]
+    ldr     r8, [r4, r8, lsl #2]
+    ldr     r9, [r4, r9, lsl #2]
+    add     r4, r4, #2048
+    asr     r8, r8, #15
+    asr     r9, r9, #15
+    pkhbt   r8, r8, r10, lsl #1
+    pkhbt   r9, r9, r11, lsl #1
+    str     r9, [r3, #8]
+    str     r8, [r3], #4
+    .endr
+    adds    r3, r3, #8
+    cmp     r1, lr
+    bne     1b
+    pop     {r4-r11, pc}
+    .size   rnp_fastgrnn_first, . - rnp_fastgrnn_first
+
+#define BIAS 32
+#define UNITS 36
 
     .section .text.rnp_project_states, "ax"
     .balign 4

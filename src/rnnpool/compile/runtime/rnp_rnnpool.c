@@ -100,36 +100,49 @@ static int16_t *column_states(const rnp_rnnpool *layer, void *state, int32_t win
     return first + (window_row % count_open(layer)) * (count_pairs(layer) + 1) * RNP_LANES * layer->rnn1.units;
 }
 
-/* Where pair `pair` stands after `steps` steps. */
-static int16_t *pair_entry(const rnp_rnnpool *layer, int16_t *entries, int32_t pair, int32_t steps) {
-    const int32_t count = count_pairs(layer) + 1;
-    int32_t entry = pair + count - steps % count;
-    if (entry >= count) {
-        entry -= count;
+/* The entry where pair 0 stands after `steps` steps; pair i stands i entries on, cyclically. */
+static int32_t first_entry(int32_t entries, int32_t steps) {
+    while (steps > entries) {
+        steps -= entries;
     }
-    return entries + entry * RNP_LANES * layer->rnn1.units;
+    return steps == 0 ? 0 : entries - steps;
 }
 
-/* Moves the column sweeps of every open row of windows on by the pixels of one tile. */
-static void advance_columns(const rnp_rnnpool *layer, void *state, int32_t row, int32_t column, const int16_t *p) {
-    const int32_t units = layer->rnn1.units;
+/* Moves the column sweeps of one row of windows on by the pixels of one tile: from `steps` steps to one more. */
+static void advance_columns(const rnp_rnnpool *layer, int16_t *states, int32_t steps, int32_t column,
+                            const int16_t *p) {
+    const int32_t units = layer->rnn1.units, entries = count_pairs(layer) + 1, size = RNP_LANES * units;
+    const int16_t *const end = states + entries * size;
+    int32_t entry = first_entry(entries, steps + 1) + column / 2;
+    if (entry >= entries) {
+        entry -= entries;
+    }
+    int16_t *next = states + entry * size;
+    for (int32_t i = 0; i < RNP_TILE_PIXELS; i += RNP_LANES) {
+        int16_t *before = next + size; /* where the pair is; the place for its next state is the one before that */
+        if (before == end) {
+            before = states;
+        }
+        if (steps == 0) {
+            rnp_fastgrnn_first(&layer->rnn1, p, p + units, next);
+        } else {
+            rnp_fastgrnn_step(&layer->rnn1, p, p + units, before, next);
+        }
+        next = before;
+        p += RNP_LANES * units;
+    }
+}
+
+/* The same for all rows of windows that are open. */
+static void advance_open_columns(const rnp_rnnpool *layer, void *state, int32_t row, int32_t column, const int16_t *p) {
     int32_t window_row = row / layer->stride_height;
     if (window_row >= layer->window_rows) {
         window_row = layer->window_rows - 1;
     }
-    for (; window_row >= 0 && row - window_row * layer->stride_height < layer->kernel_height; window_row--) {
-        int16_t *const entries = column_states(layer, state, window_row);
-        const int32_t step = row - window_row * layer->stride_height;
-        for (int32_t i = 0; i < RNP_TILE_PIXELS; i += 2) {
-            const int32_t pair = (column + i) / 2;
-            const int16_t *const p0 = p + i * units;
-            int16_t *const next = pair_entry(layer, entries, pair, step + 1);
-            if (step == 0) {
-                rnp_fastgrnn_first(&layer->rnn1, p0, p0 + units, next);
-            } else {
-                rnp_fastgrnn_step(&layer->rnn1, p0, p0 + units, pair_entry(layer, entries, pair, step), next);
-            }
-        }
+    int32_t steps = row - window_row * layer->stride_height;
+    for (; window_row >= 0 && steps < layer->kernel_height; window_row--) {
+        advance_columns(layer, column_states(layer, state, window_row), steps, column, p);
+        steps += layer->stride_height;
     }
 }
 
@@ -158,7 +171,7 @@ static void take_row(const rnp_rnnpool *layer, void *state, int32_t row, const u
             int16_t *const p = s->waiting + (end - first) * units;
             rnp_widen_tile(pixels + end, channel_stride, channels, s->tile);
             rnp_pointwise_i16(s->tile, layer->input_weights, RNP_ROUND_UP_4(channels), units, p, units);
-            advance_columns(layer, state, row, end, p);
+            advance_open_columns(layer, state, row, end, p);
             end += RNP_TILE_PIXELS;
         }
         int16_t *const out = summaries + window * layer->rnn2.units;
@@ -177,13 +190,17 @@ static void take_row(const rnp_rnnpool *layer, void *state, int32_t row, const u
 /* Writes the bytes of both lanes: channels `channel` .. for the first, + hidden2 for the second. */
 static void emit(const rnp_rnnpool *layer, const int16_t *states, int32_t channel, uint8_t *out) {
     const int32_t *scales = layer->scales + 2 * channel;
-    out += channel * layer->stride_out;
+    const int32_t hidden = layer->hidden2, stride = layer->stride_out;
+    out += channel * stride;
     for (int32_t lane = 0; lane < RNP_LANES; lane++) {
-        for (int32_t unit = 0; unit < layer->hidden2; unit++) {
-            const int32_t value = states[(unit / 4) * 8 + lane * 4 + unit % 4];
-            *out = rnp_saturate_u8(rnp_requantise(value + scales[0], scales[1]));
-            out += layer->stride_out;
+        const int16_t *from = states + 4 * lane;
+        for (int32_t unit = 1; unit <= hidden; unit++) {
+            *out = rnp_saturate_u8(rnp_requantise(*from++ + scales[0], scales[1]));
+            out += stride;
             scales += 2;
+            if (unit % 4 == 0) {
+                from += 4; /* the other lane's units */
+            }
         }
     }
 }
@@ -192,8 +209,9 @@ static void emit(const rnp_rnnpool *layer, const int16_t *states, int32_t channe
 static void finish_windows(const rnp_rnnpool *layer, void *state, int32_t window_row, uint8_t *out, const scratch *s) {
     const int32_t units = layer->rnn2.units, height = layer->kernel_height, width = layer->kernel_width;
     const int32_t slots = ring_columns(layer), top = window_row * layer->stride_height;
-    int16_t *const entries = column_states(layer, state, window_row);
-    int32_t projected = 0; /* columns in the ring */
+    const int32_t entries = count_pairs(layer) + 1;
+    const int16_t *const columns = column_states(layer, state, window_row);
+    int32_t entry = first_entry(entries, height), projected = 0; /* columns in the ring */
     for (int32_t window = 0; window < layer->windows; window++) {
         const int32_t left = window * layer->stride_width;
         const int16_t *const first_row = summaries_of_row(layer, state, top) + window * units;
@@ -208,8 +226,9 @@ static void finish_windows(const rnp_rnnpool *layer, void *state, int32_t window
 
         for (; projected < left + width; projected += 2) {
             int16_t *const place = s->ring + (projected % slots) * units;
-            rnp_project_states(&layer->project, pair_entry(layer, entries, projected / 2, height), place,
+            rnp_project_states(&layer->project, columns + entry * RNP_LANES * layer->rnn1.units, place,
                                place + units);
+            entry = entry + 1 == entries ? 0 : entry + 1;
         }
         rnp_fastgrnn_first(&layer->rnn2, s->ring + (left % slots) * units,
                            s->ring + ((left + width - 1) % slots) * units, s->states[0]);
