@@ -11,7 +11,8 @@ from rnnpool.data.wider import WiderFace
 from rnnpool.errors import InputError
 from rnnpool.eval.detector import Options, detect_all, to_original
 from rnnpool.eval.evaluation import BoxesEvaluation
-from rnnpool.eval.wider import WiderEvaluation, validation
+from rnnpool.eval.sets import open_evaluation
+from rnnpool.eval.wider import WiderEvaluation
 from white_squares import WHITE_SCORE, build_bright_square, square_photo
 
 AREA = 320 * 240
@@ -138,6 +139,6 @@ def test_scut_head_in_colour(tmp_path):
 def test_own_photos_without_the_tools_files_have_one_level(tmp_path, model):
     faces = {"mine/a": [cell(1, 1), cell(8, 5), cell(3, 3)]}
     write_wider(tmp_path, {"mine/a": photo(cell(1, 1), cell(3, 3))}, faces, invalid={"mine/a": [2]})
-    assert set(validation(tmp_path, channels=1, area=AREA)(model)) > {"easy", "hard_few"}
+    assert set(open_evaluation("wider", tmp_path, channels=1, area=AREA)(model)) > {"easy", "hard_few"}
     shutil.rmtree(tmp_path / "ground_truth")
-    assert validation(tmp_path, channels=1, area=AREA)(model) == {"mAP": 0.5}
+    assert open_evaluation("wider", tmp_path, channels=1, area=AREA)(model) == {"mAP": 0.5}

@@ -16,6 +16,7 @@ from rnnpool.errors import InputError
 if TYPE_CHECKING:
     from rnnpool.data.pixel_cache import Progress
     from rnnpool.eval.evaluation import Evaluation
+    from rnnpool.eval.sets import DatasetName
     from rnnpool.eval.wider_ap import Curve
     from rnnpool.models.detector import Detector
 
@@ -98,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _find_dataset(folder: Path) -> tuple[Path, str]:
-    """The folder of the data set, at ``folder`` or below it, and "wider" or "scut"."""
+def _find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
+    """The folder of the data set, at ``folder`` or below it, and its name."""
     if not folder.is_dir():
         raise InputError(f"--data {folder}: no such folder")
     for root in (folder, folder / "WIDER_FACE"):
@@ -126,24 +127,23 @@ def _model(args: argparse.Namespace) -> tuple["Detector", dict[str, str]]:
 
 
 def _evaluation(
-    args: argparse.Namespace, root: Path, dataset: str, channels: int, area: int, progress: "Progress | None" = None
+    args: argparse.Namespace,
+    root: Path,
+    dataset: "DatasetName",
+    channels: int,
+    area: int,
+    progress: "Progress | None" = None,
 ) -> "Evaluation":
-    from rnnpool.data.scut import ScutHead
-    from rnnpool.data.wider import WiderFace
-    from rnnpool.eval.evaluation import BoxesEvaluation
-    from rnnpool.eval.wider import validation
+    from rnnpool.eval.sets import open_evaluation
 
-    if dataset == "wider" and args.split == "val":
-        return validation(root, channels=channels, area=area, progress=progress)
-    images: WiderFace | ScutHead
-    if dataset == "wider":
-        images = WiderFace(root, args.split, channels=channels, progress=progress)
-    else:
-        images = ScutHead(root, args.split, split_seed=args.split_seed, channels=channels, progress=progress)
-    return BoxesEvaluation(images, [images.name(i) for i in range(len(images))], area=area)
+    return open_evaluation(
+        dataset, root, args.split, channels=channels, area=area, split_seed=args.split_seed, progress=progress
+    )
 
 
-def _of_predictions(args: argparse.Namespace, root: Path, dataset: str) -> tuple[dict[str, "Curve"], int, int]:
+def _of_predictions(
+    args: argparse.Namespace, root: Path, dataset: "DatasetName"
+) -> tuple[dict[str, "Curve"], int, int]:
     """Curves, images, and how many of them have no file."""
     from rnnpool.eval.submission import read_submission
     from rnnpool.eval.wider import wider_curves

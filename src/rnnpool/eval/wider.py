@@ -5,9 +5,9 @@ from pathlib import Path
 from rnnpool.data.pixel_cache import Progress
 from rnnpool.data.wider import WiderFace
 from rnnpool.errors import InputError
-from rnnpool.eval.evaluation import BoxesEvaluation, Detections, Evaluation, Truth, level_curves
+from rnnpool.eval.evaluation import Detections, Evaluation, Truth, level_curves
 from rnnpool.eval.wider_ap import Curve
-from rnnpool.eval.wider_truth import has_ground_truth, read_ground_truth
+from rnnpool.eval.wider_truth import read_ground_truth
 
 FEW_FACES = 3
 
@@ -22,26 +22,6 @@ def wider_curves(detections: Detections, truth: Truth) -> dict[str, Curve]:
     few = truth.part([i for i, boxes in enumerate(truth.boxes) if len(boxes) <= FEW_FACES])
     of_few = {f"{level}_few": curve for level, curve in level_curves(detections, few).items()}
     return level_curves(detections, truth) | of_few
-
-
-def validation(
-    root: Path,
-    *,
-    channels: int,
-    area: int,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> Evaluation:
-    """The val split of a set in WIDER FACE's layout: the official protocol where the evaluation tools' files are there,
-    else (a user's own photos) one level, "mAP", that counts every valid face; arguments as for the classes.
-
-    Raises:
-        InputError: a file is missing or malformed.
-    """
-    if has_ground_truth(root):
-        return WiderEvaluation(root, channels=channels, area=area, cache=cache, progress=progress)
-    images = WiderFace(root, "val", channels=channels, cache=cache, progress=progress)
-    return BoxesEvaluation(images, [images.name(i) for i in range(len(images))], area=area)
 
 
 class WiderEvaluation(Evaluation):

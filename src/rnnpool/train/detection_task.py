@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -11,10 +11,9 @@ from rnnpool.data.augment import AugmentConfig, TrainingSamples
 from rnnpool.data.boxes_csv import BoxesCsv
 from rnnpool.data.collate import collate_detection
 from rnnpool.data.samples import DetectionDataset
-from rnnpool.data.wider import WiderFace
 from rnnpool.errors import InputError
 from rnnpool.eval.evaluation import Evaluation
-from rnnpool.eval.wider import validation
+from rnnpool.eval.sets import DatasetName, open_evaluation, open_images
 from rnnpool.models import save_weights
 from rnnpool.models.detector import Detector
 from rnnpool.train.initial import initial_model
@@ -27,8 +26,9 @@ from rnnpool.train.task import Batch, Plan
 class DataRecipe:
     """What a detector is trained on; folders and files are relative to ``--data``."""
 
-    dataset: Literal["wider"] = "wider"
+    dataset: DatasetName = "wider"  # or "scut", SCUT-HEAD
     folder: str = "WIDER_FACE"  # "." where --data is the data set itself
+    split_seed: int = 0  # draws SCUT-HEAD's split
     cache: str | None = None  # folder for decoded pixels; None: images are decoded at every access
     extra_csv: str | None = None  # table of scored boxes (rnnpool.data.boxes_csv) of further images
     extra_prefix: str = ""  # only those whose path begins so
@@ -49,7 +49,7 @@ class DetectionTask:
         self.channels = sketch.in_channels
         self.area = sketch.input_size[0] * sketch.input_size[1]
         self.samples = TrainingSamples(
-            WiderFace(self._folder, "train", channels=self.channels, cache=self._cache),
+            self._images(),
             self.data.augment,
             seed=recipe.train.seed,
             extra=self._extra(),
@@ -95,8 +95,27 @@ class DetectionTask:
     def _cache(self) -> Path | None:
         return self.root / self.data.cache if self.data.cache else None
 
+    def _images(self) -> DetectionDataset:
+        data = self.data
+        return open_images(
+            data.dataset,
+            self._folder,
+            "train",
+            channels=self.channels,
+            split_seed=data.split_seed,
+            cache=self._cache,
+        )
+
     def _validation(self) -> Evaluation:
-        return validation(self._folder, channels=self.channels, area=self.area, cache=self._cache)
+        data = self.data
+        return open_evaluation(
+            data.dataset,
+            self._folder,
+            channels=self.channels,
+            area=self.area,
+            split_seed=data.split_seed,
+            cache=self._cache,
+        )
 
     def _extra(self) -> DetectionDataset | None:
         data = self.data
