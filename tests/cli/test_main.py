@@ -46,7 +46,7 @@ def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture) -> None:
         (["xyz"], "no verb 'xyz' (rnnpool --help lists them)"),
         (["--colour"], "unrecognized arguments: --colour (rnnpool --help explains)"),
         (["detect"], "the following arguments are required: IMAGE|DIR (rnnpool detect --help explains)"),
-        (["detect", "a.jpg", "--sise", "3"], "unrecognized arguments: --sise 3 (rnnpool --help explains)"),
+        (["detect", "a.jpg", "--sise", "3"], "unrecognized arguments: --sise 3 (rnnpool detect --help explains)"),
         (
             ["detect", "a.jpg", "--threshold", "high"],
             "argument --threshold: invalid float value: 'high' (rnnpool detect --help explains)",
