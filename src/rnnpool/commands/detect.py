@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", default="face-tiny", help="a detector's name (default: face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     parser.add_argument(
-        "--threshold", metavar="T", type=float, help="leave out faces that score less, 0..1 (default: 0.5)"
+        "--threshold", metavar="T", type=float, help="leave out faces that score less, 0..1 (default: 0.4)"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write annotated pictures here, as PNG")
     parser.add_argument("--json", metavar="FILE", help='write the faces here as JSON ("-": stdout)')
