@@ -28,6 +28,8 @@ class RowRun:
 
     start: int
     occupancy: dict[Step, Occupancy]
+    # with ``record``: the sets of values that had a row in flight (more rows than stay at rest) at the same time
+    flights: set[frozenset[Step]] = field(default_factory=set)
     # (step, act) in order; an act is an input row taken in or an output row made, as ``Step`` counts them
     acts: list[tuple[Step, int]] = field(default_factory=list)
     # how many acts had happened when each arriving row had been worked off
@@ -41,14 +43,15 @@ def run_rows(steps: Sequence[Step], start: int, stop: int, *, record: bool = Fal
         steps: of the network, as ``build_steps`` gives them.
         start, stop: the steps to run; values made before ``start`` are there whole, but the image (where start is 1)
             arrives row by row and is counted like any value.
-        record: also keep the order of all acts.
+        record: run again with the counts known, to keep the order of all acts and which rows are in flight together.
     """
-    return _Simulation(steps, start, stop, record).run()
+    first = _Simulation(steps, start, stop, None).run()
+    return _Simulation(steps, start, stop, first).run() if record else first
 
 
 class _Simulation:
-    def __init__(self, steps: Sequence[Step], start: int, stop: int, record: bool) -> None:
-        self.steps, self.start, self.stop, self.record = steps, start, stop, record
+    def __init__(self, steps: Sequence[Step], start: int, stop: int, known: RowRun | None) -> None:
+        self.steps, self.start, self.stop, self.known = steps, start, stop, known
         self.made = [0] * len(steps)  # rows of each value that exist
         self.acted = [0] * len(steps)
         self.result = RowRun(start, {})
@@ -65,6 +68,7 @@ class _Simulation:
         self.waiting: list[int] = []  # heap of negated indices
         self.queued = [False] * len(steps)
         self.touched: set[Step] = set()
+        self.flying: set[Step] = set()
 
     def run(self) -> RowRun:
         for source in self._arrivals():
@@ -104,6 +108,8 @@ class _Simulation:
         if counted is not None:
             counted.peak = max(counted.peak, self._needed(index), 1)
             self.touched.add(step)
+            if self.known is not None:
+                self._take_off(step)
         for reader, _ in self.readers[index]:
             self._queue(reader)
 
@@ -138,9 +144,25 @@ class _Simulation:
             if read.last[act] >= self.made[read.source.index]:
                 return
         # The row is made while the rows it is computed from are still there.
-        if self.record:
+        if self.known is not None:
             self.result.acts.append((step, act))
         if not step.takes:
             self._row(step)
         self.acted[index] += 1
         self._queue(index)
+        if self.known is not None:
+            self._land()
+
+    def _take_off(self, step: Step) -> None:
+        """A new row is in flight until no more rows than stay at rest are needed."""
+        assert self.known is not None
+        counted = self.known.occupancy[step]
+        if counted.peak > counted.rest:
+            self.flying.add(step)
+            self.result.flights.add(frozenset(self.flying))
+
+    def _land(self) -> None:
+        assert self.known is not None
+        for step in list(self.flying):
+            if self._needed(step.index) <= self.known.occupancy[step].rest:
+                self.flying.discard(step)

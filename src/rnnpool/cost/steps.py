@@ -7,6 +7,7 @@ convolution, the residual sum behind the last convolution of a block.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -76,7 +77,24 @@ class Step:
 
 def build_steps(graph: Graph) -> list[Step]:
     """The steps in an order in which they can run; the first is the image, which only arrives."""
-    return _Builder(graph).steps
+    return _sorted(_Builder(graph).steps)
+
+
+def _sorted(steps: list[Step]) -> list[Step]:
+    """In an order in which they can run: a sum that joined an early step may read a later one."""
+    unmet = {step: {read.source for read in step.reads} for step in steps}
+    ready = [step.index for step in steps if not unmet[step]]
+    ordered: list[Step] = []
+    while ready:
+        step = steps[heapq.heappop(ready)]
+        ordered.append(step)
+        for reader in step.readers:
+            unmet[reader].discard(step)
+            if not unmet[reader]:
+                heapq.heappush(ready, reader.index)
+    for index, step in enumerate(ordered):
+        step.index = index
+    return ordered
 
 
 class _Builder:
