@@ -21,18 +21,16 @@ class Pools(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         common = {"output_padding": "replicate"}
-        self.pools = nn.ModuleList(RNNPool2d(2, 4, 3, (3, 2), 2, 1, **common, **option) for option in options)
+        self.pools = nn.ModuleList(RNNPool2d(2, 4, 3, (2, 1), 2, 1, **common, **option) for option in options)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([pool(x) for pool in self.pools], dim=1)
 
 
-@pytest.mark.parametrize(
-    ("opset", "options"),
-    [(18, [{}, {"gates": "piecewise", "trainable_mix": True}, {"cell": "gru"}, {"cell": "lstm"}]), (21, [{}])],
-)
-def test_onnxruntime_agrees(opset: int, options: list[dict], tmp_path: Path) -> None:
-    """To 1e-5, at batch sizes other than the one exported with."""
+def test_onnxruntime_agrees(tmp_path: Path) -> None:
+    """To 1e-5, at batch sizes other than the one exported with, at the lowest opset of the exporter's own."""
+    opset = 18
+    options = [{}, {"gates": "piecewise", "trainable_mix": True}, {"cell": "gru"}, {"cell": "lstm"}]
     pools, file = Pools(options).eval(), tmp_path / "pools.onnx"
     torch.onnx.export(
         pools,

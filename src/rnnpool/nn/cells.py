@@ -113,8 +113,10 @@ class FastGRNNCell(Cell):
     def step(self, p: Tensor, state: State | None) -> State:
         pre = p if state is None else p + linear(self.weight_hidden, state[0])
         z, c = gate_values(pre, self.bias_gate, self.bias_candidate, self.gates)
-        zeta, nu = self.mix()
-        fresh = (zeta * (1 - z) + nu) * c
+        fresh = (1 - z) * c
+        if self.trainable_mix:
+            zeta, nu = self.mix()
+            fresh = zeta * fresh + nu * c
         return (fresh if state is None else z * state[0] + fresh,)
 
     def extra_repr(self) -> str:
@@ -124,7 +126,7 @@ class FastGRNNCell(Cell):
 
 def gate_values(pre: Tensor, bias_gate: Tensor, bias_candidate: Tensor, gates: str) -> tuple[Tensor, Tensor]:
     """z and c of FastGRNN from pre-activations (B, h, n, I)."""
-    gate, candidate = pre + bias_gate[:, None, None], pre + bias_candidate[:, None, None]
+    gate, candidate = pre + bias_gate.view(-1, 1, 1), pre + bias_candidate.view(-1, 1, 1)
     if gates == "piecewise":
         return ((gate + 1) / 2).clamp(0, 1), candidate.clamp(-1, 1)
     return torch.sigmoid(gate), torch.tanh(candidate)

@@ -3,7 +3,8 @@
 The backward pass recomputes a window's states: kernel steps of h x h products against keeping three maps of
 kernel * n * h numbers. Both passes run in the native kernel (``rnnpool.nn.native``) for float32 and float64 on the
 CPU, otherwise in torch operators (any device). A backward pass that is itself differentiated (``create_graph=True``)
-always runs in torch operators, which autograd can follow.
+always runs in torch operators, which autograd can follow. ``torch.compile`` sees the passes as two operators of its
+own, so that compiled models run them natively too.
 """
 
 from collections.abc import Sequence
@@ -18,42 +19,97 @@ from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values, linear
 
 Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
 Steps = list[tuple[Tensor, Tensor, Tensor]]  # z, c, h after every step, each (B, h, n, I)
+Window = tuple[int, int, int, str]  # kernel, stride, directions, gates
+
+
+def fastgrnn_sweep(p: Tensor, cell: FastGRNNCell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
+    """See ``rnnpool.nn.sweep.sweep``; under a compiler one opaque operator."""
+    values = (cell.weight_hidden, cell.bias_gate, cell.bias_candidate, *cell.mix())
+    parameters = [torch.as_tensor(value, dtype=p.dtype, device=p.device) for value in values]
+    if torch.compiler.is_compiling():
+        return _operator(p, parameters, kernel, stride, 1 + bidirectional, cell.gates)
+    return FastGRNNSweep.apply(p, *parameters, (kernel, stride, 1 + bidirectional, cell.gates))
 
 
 class FastGRNNSweep(torch.autograd.Function):
-    """See ``rnnpool.nn.sweep.sweep``."""
-
-    @staticmethod
-    def of(p: Tensor, cell: FastGRNNCell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
-        values = (cell.weight_hidden, cell.bias_gate, cell.bias_candidate, *cell.mix())
-        parameters = (torch.as_tensor(value, dtype=p.dtype, device=p.device) for value in values)
-        return FastGRNNSweep.apply(p, *parameters, (kernel, stride, 1 + bidirectional, cell.gates))
+    """``forward_pass`` and ``backward_pass`` as one differentiable operation."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         p, *parameters, window = inputs
         ctx.save_for_backward(p, *parameters)
-        ctx.window = kernel, stride, directions, gates = window
-        if native.available(p):
-            y = native.forward(p, parameters, kernel, stride, directions, gates == "piecewise")
-            if y is not None:
-                return y
-        last = [_states(p, parameters, gates, order)[-1][2] for order in _orders(kernel, stride, directions, p)]
-        return torch.cat(last, dim=1)
+        ctx.window = window
+        return forward_pass(p, parameters, window)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (dy,) = upstream
         p, *parameters = ctx.saved_tensors
-        kernel, stride, directions, gates = ctx.window
-        if native.available(p) and not torch.is_grad_enabled():
-            gradients = native.backward(p, parameters, dy, kernel, stride, gates == "piecewise")
-            if gradients is not None:
-                return *gradients, None
-        # A caller's autocast may be on in here; the states must not feel it.
-        device = p.device.type
-        with torch.autocast(device, enabled=False) if autocasting(device) else nullcontext():
-            return *_backward(p, parameters, gates, dy, _orders(kernel, stride, directions, p)), None
+        return *backward_pass(p, parameters, dy, ctx.window), None
+
+
+def forward_pass(p: Tensor, parameters: Parameters, window: Window) -> Tensor:
+    """(B, h, L, I) -> (B, directions * h, n, I), natively where that is possible."""
+    kernel, stride, directions, gates = window
+    if native.available(p):
+        y = native.forward(p, parameters, kernel, stride, directions, gates == "piecewise")
+        if y is not None:
+            return y
+    last = [_states(p, parameters, gates, order)[-1][2] for order in _orders(kernel, stride, directions, p)]
+    return torch.cat(last, dim=1)
+
+
+def backward_pass(p: Tensor, parameters: Parameters, dy: Tensor, window: Window) -> tuple[Tensor, ...]:
+    """Gradients of p and of each of the parameters."""
+    kernel, stride, directions, gates = window
+    if native.available(p) and not torch.is_grad_enabled():
+        gradients = native.backward(p, parameters, dy, kernel, stride, gates == "piecewise")
+        if gradients is not None:
+            return gradients
+    # A caller's autocast may be on in here; the states must not feel it.
+    device = p.device.type
+    with torch.autocast(device, enabled=False) if autocasting(device) else nullcontext():
+        return _backward(p, parameters, gates, dy, _orders(kernel, stride, directions, p))
+
+
+@torch.library.custom_op("rnnpool::fastgrnn_sweep", mutates_args=())
+def _operator(p: Tensor, parameters: list[Tensor], kernel: int, stride: int, directions: int, gates: str) -> Tensor:
+    return forward_pass(p, parameters, (kernel, stride, directions, gates))
+
+
+@_operator.register_fake
+def _(p: Tensor, parameters: list[Tensor], kernel: int, stride: int, directions: int, gates: str) -> Tensor:
+    windows = (p.shape[2] - kernel) // stride + 1
+    return p.new_empty(p.shape[0], directions * p.shape[1], windows, p.shape[3])
+
+
+@torch.library.custom_op("rnnpool::fastgrnn_sweep_backward", mutates_args=())
+def _backward_operator(
+    p: Tensor, parameters: list[Tensor], dy: Tensor, kernel: int, stride: int, directions: int, gates: str
+) -> list[Tensor]:
+    # Clones, because an operator's results must not share memory.
+    return [t.clone() for t in backward_pass(p, parameters, dy, (kernel, stride, directions, gates))]
+
+
+@_backward_operator.register_fake
+def _(
+    p: Tensor, parameters: list[Tensor], dy: Tensor, kernel: int, stride: int, directions: int, gates: str
+) -> list[Tensor]:
+    return [torch.empty_like(p), *(torch.empty_like(parameter) for parameter in parameters)]
+
+
+def _setup(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    p, parameters, *ctx.window = inputs
+    ctx.save_for_backward(p, *parameters)
+
+
+def _operator_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    p, *parameters = ctx.saved_tensors
+    dp, *gradients = _backward_operator(p, parameters, dy, *ctx.window)
+    return dp, gradients, None, None, None, None
+
+
+_operator.register_autograd(_operator_backward, setup_context=_setup)
 
 
 def _orders(kernel: int, stride: int, directions: int, p: Tensor) -> list[list[slice]]:

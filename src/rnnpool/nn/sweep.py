@@ -3,9 +3,9 @@
 A window's sweep depends only on its line and its start, so windows that overlap across lines share it, and all windows
 advance together, one step at a time, through strided views: no window is ever copied (rnnpool.md, saving (b)).
 
-``sweep`` chooses between two forms of the same sum. ``_sweep_steps`` is the definition in plain torch operators: every
-cell, autograd, autocast, ``torch.compile``, ``torch.export`` and ONNX go through it. FastGRNN outside a compiler goes
-through ``FastGRNNSweep``, which keeps nothing but its input for the backward pass and runs natively where it can.
+``sweep`` chooses between two forms of the same sum. ``_sweep_steps`` is the definition in plain torch operators: GRU,
+LSTM, ``torch.export`` and ONNX go through it, and ``torch.compile`` off the CPU. FastGRNN otherwise goes through
+``fastgrnn_sweep``, which keeps nothing but its input for the backward pass and runs natively where it can.
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnpool.errors import InputError
 from rnnpool.nn.cells import Cell, FastGRNNCell, State, autocasting
-from rnnpool.nn.fastgrnn_sweep import FastGRNNSweep
+from rnnpool.nn.fastgrnn_sweep import fastgrnn_sweep
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -49,9 +49,11 @@ def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool =
 
 
 def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
-    tracing = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
-    if isinstance(cell, FastGRNNCell) and not tracing:
-        return FastGRNNSweep.of(p, cell, kernel, stride, bidirectional)
+    # On other devices a compiler fuses the steps itself.
+    fusing = torch.compiler.is_compiling() and p.device.type != "cpu"
+    exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
+    if isinstance(cell, FastGRNNCell) and not exporting and not fusing:
+        return fastgrnn_sweep(p, cell, kernel, stride, bidirectional)
     forward = _sweep_steps(p, cell, kernel, stride, range(kernel))
     if not bidirectional:
         return forward
