@@ -25,7 +25,10 @@ class PointHead:
         box_loss, box_weight, focal_power: of the training loss; see ``QualityLoss``.
     """
 
-    default_iou_threshold = 0.45
+    # Measured on face-tiny at two stages of its training, 259 validation images, against 0.45 without voting: AP easy
+    # +.006 and +.014, medium +.003 and +.005. Voters from 0.6 or 0.7 on, or weighted by the score's square, add less.
+    default_iou_threshold = 0.5
+    default_vote_iou: float | None = 0.5
 
     def __init__(
         self,

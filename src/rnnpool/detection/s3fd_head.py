@@ -46,6 +46,7 @@ class S3FDHead:
     """
 
     default_iou_threshold = 0.3
+    default_vote_iou: float | None = None
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from rnnpool.detection import Detections, Target, select_detections
+from rnnpool.detection import Detections, Selection, Target, select_detections
 from rnnpool.errors import InputError
 from rnnpool.models.tables import Row, build_rows
 
@@ -16,7 +16,8 @@ class Head(Protocol):
 
     strides: tuple[int, ...]
     scores_per_cell: tuple[int, ...]
-    default_iou_threshold: float
+    default_iou_threshold: float  # of ``Selection``, as is the next
+    default_vote_iou: float | None
 
     def decode(self, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]: ...
 
@@ -68,6 +69,11 @@ class Detector(nn.Module):
             features = self.neck(features)
         return [predictor(feature) for predictor, feature in zip(self.predictors, features, strict=True)]
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; without any, the CPU."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
     @torch.no_grad()
     def predict(
         self,
@@ -102,9 +108,12 @@ class Detector(nn.Module):
         return select_detections(
             boxes,
             scores,
-            score_threshold=score_threshold,
-            iou_threshold=self.head.default_iou_threshold if iou_threshold is None else iou_threshold,
-            max_detections=max_detections,
+            Selection(
+                score_threshold,
+                self.head.default_iou_threshold if iou_threshold is None else iou_threshold,
+                max_detections,
+                self.head.default_vote_iou,
+            ),
         )
 
     def _check(self, images: Tensor) -> None:
