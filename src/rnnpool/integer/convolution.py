@@ -99,9 +99,18 @@ def quantise_convolution(
     return conv
 
 
-def quantise_to_i16(weights: NDArray, bias: NDArray | None, x: Quantisation, scale_out: NDArray[np.float64]) -> IntConv:
-    """Integers of a 1x1 convolution (O, I, 1, 1) with int16 output, real = scale_out[channel] * stored."""
-    conv = _quantise(weights, bias, x, np.asarray(scale_out, np.float64), 0, (1, 1), (0, 0), False)
+def quantise_to_i16(
+    weights: NDArray,
+    bias: NDArray | None,
+    x: Quantisation,
+    scale_out: NDArray[np.float64],
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    depthwise: bool = False,
+) -> IntConv:
+    """Integers of a convolution with int16 output, real = scale_out[channel] * stored."""
+    conv = _quantise(weights, bias, x, np.asarray(scale_out, np.float64), 0, stride, padding, depthwise)
     conv.check_limits(bytes_out=False)
     return conv
 

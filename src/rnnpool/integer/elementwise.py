@@ -13,26 +13,32 @@ _FACTOR_BITS = 14
 
 @dataclass(frozen=True)
 class IntAdd:
-    """a + b: saturate(requantise(bias + factor_a * a + factor_b * b, multiplier)); factors of 14 bits."""
+    """a + b: saturate(requantise(bias + factor_a * a + factor_b * b, multiplier)); factors of 14 bits.
+
+    With ``upsample`` b is half as large: ``upsample_nearest`` gives it the size of a.
+    """
 
     factor_a: int
     factor_b: int
     bias: int
     multiplier: int
+    upsample: bool = False
 
     def run(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Tensors of one shape -> their sum."""
+        """Tensors of one shape (but for ``upsample``) -> their sum."""
+        if self.upsample:
+            b = upsample_nearest(b, *a.shape[-2:])
         sums = self.bias + self.factor_a * a.astype(np.int64) + self.factor_b * b.astype(np.int64)
         return saturate_u8(requantise(sums, self.multiplier))
 
 
-def quantise_add(a: Quantisation, b: Quantisation, y: Quantisation) -> IntAdd:
-    """Integers of y = a + b."""
+def quantise_add(a: Quantisation, b: Quantisation, y: Quantisation, *, upsample: bool = False) -> IntAdd:
+    """Integers of y = a + b, or of a + enlarged b."""
     unit = max(a.scale, b.scale) / (1 << _FACTOR_BITS)  # real value of one count of the sum
     factor_a, factor_b = round(a.scale / unit), round(b.scale / unit)
     ratio = unit / y.scale
     bias = round(y.zero_point / ratio) - factor_a * a.zero_point - factor_b * b.zero_point
-    return IntAdd(factor_a, factor_b, bias, int(to_multiplier(ratio)))
+    return IntAdd(factor_a, factor_b, bias, int(to_multiplier(ratio)), upsample)
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,20 @@ def quantise_mean(x: Quantisation, y: Quantisation, count: int) -> IntMean:
 def upsample_nearest(x: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """(C, h, w) doubled, then cut to (C, height, width)."""
     return x.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
+
+
+@dataclass(frozen=True)
+class IntPad:
+    """More pixels at the left, right, top and bottom: the border's, or the zero point."""
+
+    sides: tuple[int, int, int, int]
+    replicate: bool
+    zero_point: int
+
+    def run(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(C, H, W) -> (C, H + top + bottom, W + left + right)."""
+        left, right, top, bottom = self.sides
+        around = ((0, 0), (top, bottom), (left, right))
+        if self.replicate:
+            return np.pad(x, around, mode="edge")
+        return np.pad(x, around, constant_values=self.zero_point)

@@ -1,0 +1,85 @@
+"""Convolutions and fully connected layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnpool.graph.ops.conv import Pair
+from rnnpool.integer.convolution import IntConv, quantise_convolution, quantise_to_i16
+from rnnpool.integer.layers.base import Layer
+from rnnpool.integer.tensors import Quantisation
+
+# Units of the accumulator that an output's unit has at least; arithmetic.to_multiplier wants more than 2.
+FINEST = 2.0625
+
+
+@dataclass(eq=False, kw_only=True)
+class Convolution(Layer):
+    """``weight`` (O, I, kh, kw), depthwise (C, 1, kh, kw); ``bias`` (O,); batch norm is folded in."""
+
+    kind: ClassVar[str] = "conv"
+    weight: Tensor
+    bias: Tensor
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    depthwise: bool = False
+
+    def real(self, *inputs: Tensor) -> Tensor:
+        groups = len(self.weight) if self.depthwise else 1
+        dtype = inputs[0].dtype
+        return F.conv2d(inputs[0], self.weight.to(dtype), self.bias.to(dtype), self.stride, self.padding, groups=groups)
+
+    def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntConv:
+        return quantise_convolution(
+            as_array(self.weight),
+            as_array(self.bias),
+            inputs[0],
+            output,
+            stride=self.stride,
+            padding=self.padding,
+            depthwise=self.depthwise,
+        )
+
+    def quantise_wide(self, inputs: Sequence[Quantisation], scales: NDArray[np.float64]) -> IntConv:
+        """Its integers with an int16 result, real = scales[channel] * stored."""
+        return quantise_to_i16(
+            as_array(self.weight),
+            as_array(self.bias),
+            inputs[0],
+            scales,
+            stride=self.stride,
+            padding=self.padding,
+            depthwise=self.depthwise,
+        )
+
+    @property
+    def arrays(self) -> dict[str, NDArray]:
+        return {"weight": as_array(self.weight), "bias": as_array(self.bias)}
+
+
+def as_array(tensor: Tensor) -> NDArray[np.float64]:
+    return tensor.detach().to(torch.float64).cpu().numpy()
+
+
+def ungrouped(weight: Tensor, groups: int) -> tuple[Tensor, bool]:
+    """(O, I / groups, kh, kw) -> weights of a depthwise or a dense convolution, and whether it is depthwise.
+
+    Other groups than one a channel become zeros of a dense convolution.
+    """
+    outputs, per_group = weight.shape[:2]
+    if groups == 1:
+        return weight, False
+    if per_group == 1 and groups == outputs:
+        return weight, True
+    dense = weight.new_zeros(outputs, per_group * groups, *weight.shape[2:])
+    size = outputs // groups
+    for group in range(groups):
+        rows = slice(group * size, (group + 1) * size)
+        dense[rows, group * per_group : (group + 1) * per_group] = weight[rows]
+    return dense, False

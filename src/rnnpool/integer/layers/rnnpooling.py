@@ -1,0 +1,105 @@
+"""RNNPool with FastGRNN cells, and the batch norm behind it."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnpool.integer.convolution import quantise_to_i16
+from rnnpool.integer.layers.base import Layer
+from rnnpool.integer.layers.convolution import FINEST, as_array
+from rnnpool.integer.recurrent import PROJECTED_UNITS, IntCell, quantise_cell, quantise_projection
+from rnnpool.integer.rnnpool2d import IntRNNPool, output_scales
+from rnnpool.integer.tensors import Quantisation
+from rnnpool.nn import RNNPool2d
+from rnnpool.nn.cells import FastGRNNCell, linear
+
+Range = tuple[NDArray[np.float64], NDArray[np.float64]]  # least and greatest, one a unit
+
+
+@dataclass(eq=False, kw_only=True)
+class RNNPooling(Layer):
+    """factor * RNNPool(x) + offset, one of each a channel, without the layer's output padding."""
+
+    kind: ClassVar[str] = "rnnpool"
+    module: RNNPool2d
+    factor: Tensor  # (4 * hidden2,)
+    offset: Tensor
+    seen: list[Range | None] = field(default_factory=lambda: [None, None])  # pre-activations of RNN1 and RNN2
+
+    def real(self, *inputs: Tensor) -> Tensor:
+        y = self.module(inputs[0])
+        if self.module.output_padding != "none":
+            y = y[..., :-1, :-1]
+        return y * self.factor[:, None, None].to(y) + self.offset[:, None, None].to(y)
+
+    @torch.no_grad()
+    def observe(self, *inputs: Tensor) -> None:
+        """Widen ``seen`` by the pre-activations W x + U h of every step of these images."""
+        for which, pre in _pre_activations(self.module, inputs[0]):
+            low, high = (as_array(edge) for edge in torch.aminmax(pre.transpose(0, 1).flatten(1), dim=1))
+            before = self.seen[which]
+            if before is not None:
+                low, high = np.minimum(low, before[0]), np.maximum(high, before[1])
+            self.seen[which] = (low, high)
+
+    def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntRNNPool:
+        module = self.module
+        weights = as_array(module.rnn1.weight_input)[:, :, None, None]
+        # p counts 1 / PROJECTED_UNITS of a table's step from where the table begins; no finer than its accumulator.
+        finest = FINEST * inputs[0].scale * np.abs(weights).max(axis=(1, 2, 3)) / 127
+        rnn1 = _cell(module.rnn1, self.seen[0], finest * PROJECTED_UNITS)
+        rnn2 = _cell(module.rnn2, self.seen[1])
+        project = quantise_to_i16(weights, -rnn1.first, inputs[0], rnn1.step / PROJECTED_UNITS)
+        summary = quantise_projection(as_array(module.rnn2.weight_input), rnn2)
+        bias, multiplier = output_scales(as_array(self.factor), as_array(self.offset), output)
+        kernel, stride, padding = module.kernel_size, module.stride, module.padding
+        return IntRNNPool(project, rnn1, summary, rnn2, bias, multiplier, kernel, stride, padding, output.zero_point)
+
+
+def _cell(cell: torch.nn.Module, seen: Range | None, least_step: NDArray[np.float64] | float = 0.0) -> IntCell:
+    assert isinstance(cell, FastGRNNCell)
+    zeta, nu = (float(value) for value in cell.mix())
+    biases = (as_array(cell.bias_gate), as_array(cell.bias_candidate))
+    return quantise_cell(
+        as_array(cell.weight_hidden),
+        *biases,
+        zeta=zeta,
+        nu=nu,
+        gates=cell.gates,
+        seen=seen,
+        least_step=least_step,
+    )
+
+
+def _pre_activations(module: RNNPool2d, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """(0 for RNN1 or 1 for RNN2, W x + U h (B, h, windows, lines)) of every step of every sweep."""
+    (kh, kw), (sh, sw), (ph, pw) = module.kernel_size, module.stride, module.padding
+    p = module.rnn1.project(F.pad(x, (pw, pw, ph, ph)))  # (B, h1, H, W)
+    for lines, (k1, s1), (k2, s2) in (
+        (p.transpose(2, 3), (kw, sw), (kh, sh)),  # rows, along W
+        (p, (kh, sh), (kw, sw)),  # columns, along H
+    ):
+        state = yield from _sweep(0, module.rnn1, lines, k1, s1, backward=False)
+        summaries = module.rnn2.project(state).transpose(2, 3)
+        for backward in (False, True):
+            yield from _sweep(1, module.rnn2, summaries, k2, s2, backward=backward)
+
+
+def _sweep(
+    which: int, cell: torch.nn.Module, lines: Tensor, kernel: int, stride: int, *, backward: bool
+) -> Generator[tuple[int, Tensor], None, Tensor]:
+    """Sweep every window along dimension 2 of (B, h, length, lines); returns the states (B, h, windows, lines)."""
+    assert isinstance(cell, FastGRNNCell)
+    windows = (lines.shape[2] - kernel) // stride + 1
+    state = lines.new_zeros(lines.shape[0], lines.shape[1], windows, lines.shape[3])
+    for t in reversed(range(kernel)) if backward else range(kernel):
+        step = lines[:, :, t : t + stride * (windows - 1) + 1 : stride]
+        yield which, step + linear(cell.weight_hidden, state)
+        (state,) = cell.step(step, (state,))
+    return state
