@@ -121,6 +121,9 @@ class DetectionTask:
         data = self.data
         if data.extra_csv is None:
             return None
+        if not (self.root / data.extra_csv).is_file():
+            path = self.root / data.extra_csv
+            raise InputError(f"{path}: no such table of boxes (data.extra_csv=null trains without one)")
         return BoxesCsv(
             self.root / data.extra_csv,
             self.root,
