@@ -33,7 +33,7 @@ def test_the_page_is_up_to_date(make_networks) -> None:
 def test_differences_from_the_paper_have_a_reason(make_networks) -> None:
     assert set(PUBLISHED) <= set(list_models())
     assert all(any(name.startswith(start) for name in PUBLISHED) for start in REASONS)
-    invented = {name: (1e3, 1e6, 1e6) for name in PUBLISHED}
+    invented = dict.fromkeys(PUBLISHED, (1000.0, 1000000.0, 1000000.0))
     rows = make_networks.beside_the_paper(invented)[2:]
     assert len(rows) == len(PUBLISHED)
     assert all("%" in row for row in rows)

@@ -60,13 +60,15 @@ REASONS = {
     "mobilenet_v2_035-rnnpool-last": "the paper adds 4K; an RNNPool with h = l / 4 = 80 over 320 channels has 45K",
     "mobilenet_v2_035": "the published code's widths, counted literally; no rounding of 0.35 gives the paper's count",
     "mobilenet_v2": "the table of blocks as published, counted literally; no choice of stages gives the paper's count",
-    "densenet121-rnnpool-last": "equal by chance: it is the row without the last RNNPool, and what that adds, that differ",
+    "densenet121-rnnpool-last": "equal by chance: the row without the last RNNPool differs, and what that adds",
     "densenet121-last": "the paper's last RNNPool adds 220M, its formula for one 7 x 7 patch 18M",
     "densenet121": "the same blocks (parameters agree); counted literally, no reading of them gives the paper's count",
     "efficientnet_b0-rnnpool": "unknown",
     "resnet18-rnnpool": "RNNPool's 180M by the paper's own rule; its 0.95G leaves 10M beside the 940M of the rest",
     "googlenet-rnnpool": "without auxiliary classifiers: torchvision's two would make it 9.23M; multiply-adds: unknown",
 }
+
+AGREE_BY_CHANCE = frozenset({"densenet121-rnnpool-last"})
 
 
 def reason(name: str) -> str:
