@@ -70,7 +70,7 @@ def test_the_mode_is_given_back(tiny, mode):
 
 
 def test_the_head_has_its_own_suppression():
-    """S3FD suppresses at 0.3, face-tiny at 0.45; a caller's value goes before both."""
+    """S3FD suppresses at 0.3, face-tiny at 0.5; a caller's value goes before both."""
     assert create_model("face-m4").head.default_iou_threshold == 0.3
     model = create_model("face-m4")
     images = torch.zeros(1, 1, 64, 64)
