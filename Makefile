@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Processes that run the tests. Each is held to one thread, or they would get in one another's way.
 JOBS ?= 2
 
-.PHONY: help demo test lint format bench setup toolchain clean
+.PHONY: help demo test lint format bench picture setup toolchain clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,9 @@ format: $(INSTALLED)    ## let ruff lay out the code
 
 bench: $(INSTALLED)     ## time and memory of the layer beside its rivals
 	$(PYTHON) benchmarks/operator.py
+
+picture: demo           ## make the README's picture anew
+	$(PYTHON) scripts/demo_picture.py
 
 setup: $(INSTALLED) toolchain  ## what the other targets need, and nothing else
 
