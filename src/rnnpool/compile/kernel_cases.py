@@ -34,6 +34,7 @@ HEADERS = (
     "rnp_depthwise.h",
     "rnp_fastgrnn.h",
     "rnp_mean.h",
+    "rnp_pair.h",
     "rnp_rnnpool.h",
 )
 _LEFT = 4  # bytes before a map, so that its first pixel is aligned and has padding before it
@@ -91,20 +92,22 @@ def conv_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
     source = PlanarMap.of(x, max(pw, 1), conv.zero_in, slack=sw * 4 + kw)
     even = round_up(outputs, 2)
     code = f"""
-    const rnp_conv layer = {{{{{channels}, {kh}, {kw}, {sw}, {pw}, {source.pitch}}}, @weights, {even}, {width_out},
+    const rnp_conv layer = {{{{{channels}, {kh}, {kw}, {sw}, {pw}}}, @weights, {even}, {width_out},
                              {row_pitch(width_out)}, {conv.zero_out}}};
     if (rnp_conv_buffer_size(&layer) > sizeof @buffer) {{ board_exit(3); }}
     for (int32_t y = 0; y < {height_out}; y++) {{
         const uint8_t *rows[{kh}];
+        int32_t strides[{kh}];
         for (int32_t i = 0; i < {kh}; i++) {{
-            const int32_t row = y * {sh} - {ph} + i;
-            rows[i] = row < 0 || row >= {height} ? @zeros + {_LEFT} : @x + {_LEFT} + row * {source.row};
+            const int32_t row = y * {sh} - {ph} + i, outside = row < 0 || row >= {height};
+            rows[i] = outside ? @zeros + {_LEFT} : @x + {_LEFT} + row * {source.row};
+            strides[i] = outside ? 0 : {source.pitch};
         }}
-        rnp_conv_row(&layer, rows, @out + {_LEFT} + y * {even * row_pitch(width_out)}, @buffer);
+        rnp_conv_row(&layer, rows, strides, @out + {_LEFT} + y * {even * row_pitch(width_out)}, @buffer);
     }}"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
-        "zeros": np.full(_LEFT + source.row + sw * 4 + kw, conv.zero_in, np.uint8),
+        "zeros": np.full(_LEFT + source.pitch + sw * 4 + kw, conv.zero_in, np.uint8),
         "weights": pack_pointwise(conv),
         "buffer": np.zeros(round_up(channels * kh * kw) * 8, np.uint8),
         "out": np.zeros(_LEFT + height_out * even * row_pitch(width_out), np.uint8),
@@ -152,24 +155,21 @@ def depthwise_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
 
 
 def expand_project_case(expand: IntConv, project: IntConv, x: NDArray[np.uint8]) -> KernelCase:
-    """Two 1x1 convolutions over a row of pixels (C, 1, W) by rnp_pointwise_tile, then rnp_pointwise_row."""
+    """Two 1x1 convolutions over a row of pixels (C, 1, W) by rnp_pair_row."""
     y = project.run(expand.run(x))
     channels, _, width = x.shape
     inner, outputs = len(expand.weights), len(project.weights)
     source = PlanarMap.of(x, 1, expand.zero_in)
     code = f"""
-    for (int32_t column = 0; column < {width}; column += 4) {{
-        rnp_widen_tile(@x + {_LEFT} + column, {source.pitch}, {channels}, @tile);
-        rnp_pointwise_tile(@tile, @expand, {round_up(channels)}, {inner}, @inner);
-        rnp_pointwise_row(@inner, @project, {inner}, {outputs}, @out + {_LEFT} + column, {row_pitch(width)});
-    }}
-    rnp_pad_row(@out + {_LEFT}, {row_pitch(width)}, {outputs}, {width}, {project.zero_out});"""
+    const rnp_pair layer = {{{channels}, {inner}, {outputs}, {width}, @expand, @project, {row_pitch(width)},
+                             {project.zero_out}}};
+    if (rnp_pair_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
+    rnp_pair_row(&layer, @x + {_LEFT}, {source.pitch}, @out + {_LEFT}, @buffer);"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
         "expand": pack_pointwise(expand),
         "project": pack_pointwise(project),
-        "tile": np.zeros(round_up(channels) * 4, np.int16),
-        "inner": np.zeros(inner * 4, np.int16),
+        "buffer": np.zeros(8 * (round_up(channels) + inner), np.uint8),
         "out": np.zeros(_LEFT + outputs * row_pitch(width), np.uint8),
     }
 
@@ -342,7 +342,7 @@ def mean_case(mean: IntMean, x: NDArray[np.uint8]) -> KernelCase:
     for (int32_t y = 0; y < {height}; y++) {{
         rnp_mean_row(&layer, @x + {_LEFT} + y * {source.row}, {source.pitch}, @sums);
     }}
-    rnp_mean_finish(&layer, @sums, @out);"""
+    rnp_mean_finish(&layer, @sums, @out, 1);"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
         "sums": np.zeros(channels, np.int32),

@@ -15,9 +15,9 @@
  *   state       int16_t Q15 of a recurrent network, -32767..32767.
  *
  * Rows. A map is handled by rows, planar: pixel x of channel c is row[c * channel_stride + x]. Rows that a 3x3 reads
- * hold the zero point in the byte before the first pixel and in the RNP_ROW_PITCH(w) - w bytes after the last; rows
- * that lie one after the other share it. Row pointers and strides are multiples of 4, and kernels may write up to
- * the next multiple of 4 pixels before they put the zero point back.
+ * hold the zero point in the channel_stride - w bytes after each channel's last pixel, and in as many before the first
+ * channel; rows that lie one after the other share it. Row pointers and strides are multiples of 4, and kernels may
+ * write up to the next multiple of 4 pixels before they put the zero point back.
  *
  * Tiles. 4 neighbouring pixels, widened for the multiplier: int16_t tile[K / 2][4][2], K channels (a multiple of 4,
  * the excess 0), the pair (2j, 2j + 1) of each pixel side by side. 8-byte aligned. */
@@ -80,7 +80,7 @@ static inline uint32_t rnp_odd_bytes(uint32_t word) {
 }
 #endif
 
-/* Puts the zero point back into the padding bytes behind `width` pixels of every channel of a row. */
+/* Puts the zero point into the channel_stride - width bytes behind each channel of a row, and into as many before it. */
 void rnp_pad_row(uint8_t *row, int32_t channel_stride, int32_t channels, int32_t width, uint8_t zero_point);
 
 #endif

@@ -23,7 +23,13 @@ size_t rnp_conv_buffer_size(const rnp_conv *conv);
  * rows     kernel_height rows, top to bottom; above the first and below the last image row, rows of zero point. Each
  *          is read from pixel -padding to pixel stride * (ceil4(width_out) - 1) - padding + kernel_width - 1: those
  *          beyond the padding may hold anything, but must belong to the caller
+ * strides  their channel strides in bytes: 0 lets one row of zero points stand for every channel
  * out      planar, width_out pixels and their padding are written */
-void rnp_conv_row(const rnp_conv *conv, const uint8_t *const *rows, uint8_t *out, void *buffer);
+void rnp_conv_row(const rnp_conv *conv, const uint8_t *const *rows, const int32_t *strides, uint8_t *out, void *buffer);
+
+/* The same with int16_t output, pixel by pixel: out[x * channels_out + channel], ceil4(width_out) pixels. stride_out
+ * and zero_point_out are not used. */
+void rnp_conv_row_i16(const rnp_conv *conv, const uint8_t *const *rows, const int32_t *strides, int16_t *out,
+                      void *buffer);
 
 #endif

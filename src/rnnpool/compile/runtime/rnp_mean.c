@@ -18,8 +18,8 @@ void rnp_mean_row(const rnp_mean *layer, const uint8_t *row, int32_t channel_str
     }
 }
 
-void rnp_mean_finish(const rnp_mean *layer, const int32_t *sums, uint8_t *out) {
+void rnp_mean_finish(const rnp_mean *layer, const int32_t *sums, uint8_t *out, int32_t stride_out) {
     for (int32_t channel = 0; channel < layer->channels; channel++) {
-        out[channel] = rnp_saturate_u8(rnp_requantise(sums[channel], layer->multiplier));
+        out[channel * stride_out] = rnp_saturate_u8(rnp_requantise(sums[channel], layer->multiplier));
     }
 }

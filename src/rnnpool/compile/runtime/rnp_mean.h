@@ -18,7 +18,7 @@ void rnp_mean_begin(const rnp_mean *layer, int32_t *sums);
 /* Adds a planar row. */
 void rnp_mean_row(const rnp_mean *layer, const uint8_t *row, int32_t channel_stride, int32_t *sums);
 
-/* Writes one byte a channel. */
-void rnp_mean_finish(const rnp_mean *layer, const int32_t *sums, uint8_t *out);
+/* Writes one byte a channel, stride_out bytes apart. */
+void rnp_mean_finish(const rnp_mean *layer, const int32_t *sums, uint8_t *out, int32_t stride_out);
 
 #endif

@@ -44,12 +44,13 @@ void rnp_widen_tile(const uint8_t *row, int32_t channel_stride, int32_t channels
 }
 #endif
 
-void rnp_window_tile(const rnp_window *window, const uint8_t *const *rows, int32_t column, int16_t *tile) {
+void rnp_window_tile(const rnp_window *window, const uint8_t *const *rows, const int32_t *strides, int32_t column,
+                     int16_t *tile) {
     const int32_t stride = window->stride, first = column * stride - window->padding;
     int32_t k = 0;
     for (int32_t channel = 0; channel < window->channels; channel++) {
         for (int32_t y = 0; y < window->kernel_height; y++) {
-            const uint8_t *from = rows[y] + channel * window->channel_stride + first;
+            const uint8_t *from = rows[y] + channel * strides[y] + first;
             for (int32_t x = 0; x < window->kernel_width; x++, k++, from++) {
                 int16_t *const place = tile + (k / 2) * 2 * RNP_TILE_PIXELS + k % 2;
                 place[0] = from[0];
