@@ -28,7 +28,7 @@ def draw_faces(image: Image.Image, faces: Sequence[Face]) -> Image.Image:
     )
     picture = picture.copy()
     draw = ImageDraw.Draw(picture)
-    stroke = max(1, round(max(picture.size) / 400))
+    stroke = max(1, round(max(picture.size) / 300))
     font = ImageFont.load_default(size=max(10, min(picture.size) / 25))
 
     boxes = [_box_pixels(face, scale) for face in faces]
