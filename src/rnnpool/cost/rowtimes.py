@@ -57,11 +57,11 @@ class RowTimes:
         outside = [index for index in sources if index < start]
         paces: dict[int, Times] = {}
         for index in outside:
-            paces[index] = np.arange(1, self.rows[index] + 1) / self.rows[index]
+            paces[index] = np.linspace(0, 1, self.rows[index] + 1)[1:]
         moments: Times = np.unique(np.concatenate(list(paces.values())))
         found: dict[int, Times] = {}
         for index, pace in paces.items():
-            found[index] = np.searchsorted(moments, pace) + 1.0 if len(pace) > 1 else np.zeros(1)
+            found[index] = np.searchsorted(moments, pace).astype(np.float64) + 1 if len(pace) > 1 else np.zeros(1)
         return found
 
     def _count(self, step: Step, made: Times, acts: dict[int, Times]) -> Occupancy:
