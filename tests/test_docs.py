@@ -1,4 +1,7 @@
-"""What the README and the guides show works: Python runs, commands parse, links lead somewhere."""
+"""What the README and the guides show works: Python runs, commands parse, links lead somewhere.
+
+A block marked ```python no-run is not run: it needs the network, or a file that only its reader has.
+"""
 
 import re
 import shlex
