@@ -1,0 +1,57 @@
+"""Networks as the command line names them: a registered name, or module:function of the user's own."""
+
+import importlib
+import sys
+from pathlib import Path
+
+from torch import nn
+
+from rnnpool.errors import InputError
+
+
+def load_network(name: str) -> tuple[nn.Module, tuple[int, int, int] | None]:
+    """The module, and the input shape (C, H, W) that is registered for it.
+
+    ``module:function`` is imported with the current folder on the path, and called without arguments; the function may
+    also be a class or a module object that is there already.
+
+    Raises:
+        InputError: no such model, module or function, or what it returns is no torch module.
+    """
+    if ":" not in name:
+        from rnnpool.models import create_model, model_info
+
+        return create_model(name), model_info(name).input_size
+    module_name, _, attribute = name.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(f"{name}: module {module_name!r} cannot be imported ({error})") from error
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise InputError(f"{name}: module {module_name!r} has no {attribute!r}")
+    network = found if isinstance(found, nn.Module) else found()
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{name} returned a {type(network).__name__}; it must return a torch.nn.Module")
+    return network, None
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """ "3x224x224" -> (3, 224, 224)."""
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--input is {text!r}; it must be CHANNELSxHEIGHTxWIDTH, such as 3x224x224")
+    channels, height, width = (int(part) for part in parts)
+    return channels, height, width
+
+
+def input_shape(name: str, given: str | None, registered: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """The shape asked for, or the registered one; InputError if there is neither."""
+    if given is not None:
+        return parse_shape(given)
+    if registered is None:
+        raise InputError(f"{name} has no registered input; give --input CHANNELSxHEIGHTxWIDTH")
+    return registered

@@ -1,0 +1,1 @@
+"""The paper's tables of costs, computed anew beside what it prints."""
