@@ -25,6 +25,7 @@ VERBS = {
     "detect": "find the faces in your photos",
     "models": "list the networks there are",
     "profile": "say what a network costs: parameters, multiply-adds, memory",
+    "suggest": "find the blocks that set a network's peak memory, and the RNNPool to replace them",
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
 }
