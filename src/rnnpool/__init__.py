@@ -1,8 +1,21 @@
 """rnnpool: accurate computer vision in tens of kilobytes of RAM."""
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING
 
-_LAZY = {"create_model": "rnnpool.models", "list_models": "rnnpool.models", "replace": "rnnpool.surgery"}
+if TYPE_CHECKING:  # for type checkers; at run time __getattr__ imports them
+    from rnnpool.models import create_model, list_models
+    from rnnpool.pipeline import FaceDetector
+    from rnnpool.surgery import replace
+
+__version__ = "0.1.0"
+__all__ = ["FaceDetector", "create_model", "list_models", "replace"]
+
+_LAZY = {
+    "FaceDetector": "rnnpool.pipeline",
+    "create_model": "rnnpool.models",
+    "list_models": "rnnpool.models",
+    "replace": "rnnpool.surgery",
+}
 
 
 def __getattr__(name: str) -> object:
