@@ -38,7 +38,7 @@ class S3FDHead:
         training: "s3fd" is the published loss: anchors matched by IoU, cross-entropy with three hard negatives for each
             positive, smooth L1 of the offsets. "dynamic" is the loss of face-tiny: anchors are assigned by what they
             predict, the score learns the box's IoU, boxes learn by GIoU (``QualityLoss``). What a network predicts
-            means the same either way.
+            means the same either way; the boxes found with "dynamic" also vote (``Selection``).
         box_loss, box_weight, focal_power: of the dynamic loss; see ``QualityLoss``.
 
     Raises:
@@ -46,7 +46,6 @@ class S3FDHead:
     """
 
     default_iou_threshold = 0.3
-    default_vote_iou: float | None = None
 
     def __init__(
         self,
@@ -67,6 +66,8 @@ class S3FDHead:
         self.strides, self.anchors = tuple(strides), tuple(anchors)
         self.scores_per_cell = tuple(scores_per_cell)
         self.training = training
+        # Published detections do not vote. See PointHead for what voting is worth.
+        self.default_vote_iou = None if training == "s3fd" else 0.5
         self.quality_loss = QualityLoss(box_loss, box_weight, focal_power)
 
     def decode(self, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
