@@ -25,7 +25,7 @@ VERBS = {
     "detect": "find the faces in your photos",
     "models": "list the networks there are",
     "profile": "say what a network costs: parameters, multiply-adds, memory",
-    "suggest": "find the blocks that set a network's peak memory, and the RNNPool to replace them",
+    "suggest": "find the RNNPool that lowers a network's peak memory most",
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
 }

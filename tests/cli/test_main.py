@@ -8,6 +8,11 @@ from rnnpool import __version__
 from rnnpool.cli import VERBS, main
 
 
+@pytest.fixture(autouse=True)
+def ordinary_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 def test_without_arguments_it_says_where_to_begin(capsys: pytest.CaptureFixture) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
