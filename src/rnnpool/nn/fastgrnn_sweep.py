@@ -7,7 +7,7 @@ always runs in torch operators, which autograd can follow. ``torch.compile`` see
 own, so that compiled models run them natively too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from rnnpool.nn import native
 from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values, linear
 
 Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
-Steps = list[tuple[Tensor, Tensor, Tensor]]  # z, c, h after every step, each (B, h, n, I)
+Step = tuple[Tensor, Tensor, Tensor]  # z, c and h after a step, each (B, h, n, I)
 Window = tuple[int, int, int, str]  # kernel, stride, directions, gates
 
 
@@ -55,7 +55,12 @@ def forward_pass(p: Tensor, parameters: Parameters, window: Window) -> Tensor:
         y = native.forward(p, parameters, kernel, stride, directions, gates == "piecewise")
         if y is not None:
             return y
-    last = [_states(p, parameters, gates, order)[-1][2] for order in _orders(kernel, stride, directions, p)]
+    last = []
+    p = p.contiguous()  # a step reads strided slices: the lines have to be next to each other
+    for order in _orders(kernel, stride, directions, p):
+        for _, _, h in _steps(p, parameters, gates, order):
+            state = h
+        last.append(state)
     return torch.cat(last, dim=1)
 
 
@@ -69,7 +74,7 @@ def backward_pass(p: Tensor, parameters: Parameters, dy: Tensor, window: Window)
     # A caller's autocast may be on in here; the states must not feel it.
     device = p.device.type
     with torch.autocast(device, enabled=False) if autocasting(device) else nullcontext():
-        return _backward(p, parameters, gates, dy, _orders(kernel, stride, directions, p))
+        return _backward(p.contiguous(), parameters, gates, dy, _orders(kernel, stride, directions, p))
 
 
 @torch.library.custom_op("rnnpool::fastgrnn_sweep", mutates_args=())
@@ -87,15 +92,16 @@ def _(p: Tensor, parameters: list[Tensor], kernel: int, stride: int, directions:
 def _backward_operator(
     p: Tensor, parameters: list[Tensor], dy: Tensor, kernel: int, stride: int, directions: int, gates: str
 ) -> list[Tensor]:
-    # Clones, because an operator's results must not share memory.
-    return [t.clone() for t in backward_pass(p, parameters, dy, (kernel, stride, directions, gates))]
+    # Clones, because an operator's results must not share memory and a compiler has to know their strides.
+    gradients = backward_pass(p, parameters, dy, (kernel, stride, directions, gates))
+    return [gradient.clone(memory_format=torch.contiguous_format) for gradient in gradients]
 
 
 @_backward_operator.register_fake
 def _(
     p: Tensor, parameters: list[Tensor], dy: Tensor, kernel: int, stride: int, directions: int, gates: str
 ) -> list[Tensor]:
-    return [torch.empty_like(p), *(torch.empty_like(parameter) for parameter in parameters)]
+    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in (p, *parameters)]
 
 
 def _setup(ctx: Any, inputs: tuple, output: Tensor) -> None:
@@ -119,15 +125,15 @@ def _orders(kernel: int, stride: int, directions: int, p: Tensor) -> list[list[s
     return [forward, forward[::-1]][:directions]
 
 
-def _states(p: Tensor, parameters: Parameters, gates: str, order: list[slice]) -> Steps:
+def _steps(p: Tensor, parameters: Parameters, gates: str, order: list[slice]) -> Iterator[Step]:
     weight, bias_gate, bias_candidate, zeta, nu = parameters
-    steps: Steps = []
+    h: Tensor | None = None
     for part in order:
-        pre = p[:, :, part] + linear(weight, steps[-1][2]) if steps else p[:, :, part]
+        pre = p[:, :, part] if h is None else p[:, :, part] + linear(weight, h)
         z, c = gate_values(pre, bias_gate, bias_candidate, gates)
-        h = (zeta * (1 - z) + nu) * c
-        steps.append((z, c, h + z * steps[-1][2] if steps else h))
-    return steps
+        fresh = (zeta + nu - zeta * z) * c
+        h = fresh if h is None else torch.addcmul(fresh, z, h)
+        yield z, c, h
 
 
 def _backward(
@@ -139,11 +145,11 @@ def _backward(
     d_gate_bias, d_candidate_bias = dp.new_zeros(weight.shape[0]), dp.new_zeros(weight.shape[0])
     d_zeta, d_nu = dp.new_zeros(()), dp.new_zeros(())
     for order, dh in zip(orders, dy.chunk(len(orders), dim=1), strict=True):
-        steps = _states(p, parameters, gates, order)
+        steps = list(_steps(p, parameters, gates, order))
         for t in range(len(order) - 1, -1, -1):
             z, c, _ = steps[t]
             before = steps[t - 1][2] if t else torch.zeros_like(z)
-            d_gate, d_candidate = dh * (before - zeta * c), dh * (zeta * (1 - z) + nu)
+            d_gate, d_candidate = dh * (before - zeta * c), dh * (zeta + nu - zeta * z)
             if gates == "piecewise":
                 d_gate, d_candidate = d_gate * ((z > 0) & (z < 1)) / 2, d_candidate * (c.abs() < 1)
             else:
@@ -153,7 +159,9 @@ def _backward(
             d_weight = d_weight + torch.einsum("bilm,bjlm->ij", d_pre, before)
             d_gate_bias = d_gate_bias + d_gate.sum((0, 2, 3))
             d_candidate_bias = d_candidate_bias + d_candidate.sum((0, 2, 3))
-            d_zeta = d_zeta + (dh * (1 - z) * c).sum()
-            d_nu = d_nu + (dh * c).sum()
-            dh = dh * z + linear(weight.T, d_pre)
+            d_fresh = dh * c
+            d_zeta = d_zeta + d_fresh.sum() - (d_fresh * z).sum()
+            d_nu = d_nu + d_fresh.sum()
+            if t:
+                dh = torch.addcmul(linear(weight.T, d_pre), dh, z)
     return dp, d_weight, d_gate_bias, d_candidate_bias, d_zeta, d_nu
