@@ -1,0 +1,184 @@
+"""From an integer network to the stages of a streamed execution: what one call of the generated code computes.
+
+Nodes join where that saves memory and costs nothing: two 1x1 convolutions in a row (the tensor between them is then
+four pixels at a time), and a sum with the convolution whose result it takes last (it is added in place).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rnnpool.cost.steps import NEVER, Read, Step
+from rnnpool.errors import InputError
+from rnnpool.integer.convolution import IntConv
+from rnnpool.integer.elementwise import IntAdd, IntMean
+from rnnpool.integer.network import IntNetwork, IntNode
+from rnnpool.integer.rnnpool2d import IntRNNPool
+
+
+@dataclass(eq=False)
+class Stage(Step):
+    """A step of ``rnnpool.cost`` over integer nodes. Its value is the last node's.
+
+    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "depthwise", "rnnpool", "add" or "mean"; ``added`` a sum
+    that follows in place, with ``other`` the stage of its other operand. ``wide`` stages leave int16 rows.
+    """
+
+    kind: str = ""
+    ints: list[IntNode] = field(default_factory=list)
+    added: IntNode | None = None
+    other: Stage | None = None
+    wide: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.ints[0].name
+
+    @property
+    def last(self) -> IntNode:
+        return self.ints[-1] if self.added is None else self.added
+
+    @property
+    def rows(self) -> int:
+        return self.last.shape[1]
+
+    @property
+    def channels(self) -> int:
+        return self.last.shape[0]
+
+    @property
+    def sources(self) -> list[Stage]:
+        """The stages that are read, the first operand first."""
+        found = [read.source for read in self.reads]
+        assert all(isinstance(source, Stage) for source in found)
+        return found  # type: ignore[return-value]
+
+
+def build_stages(network: IntNetwork) -> list[Stage]:
+    """Stages in the order of the nodes; the first is the image.
+
+    Raises:
+        InputError: an operator without a kernel; it is named.
+    """
+    return _Builder(network).stages
+
+
+class _Builder:
+    def __init__(self, network: IntNetwork) -> None:
+        self.network = network
+        self.nodes = network.nodes
+        self.readers: list[list[int]] = [[] for _ in self.nodes]
+        for number, node in enumerate(self.nodes):
+            for source in node.inputs:
+                self.readers[source].append(number)
+        self.stages: list[Stage] = []
+        self.maker: dict[int, Stage] = {}
+        for number in range(len(self.nodes)):
+            if number not in self.maker:
+                self._begin(number)
+        for number in network.outputs:
+            stage = self.maker[number]
+            stage.output = True
+            if stage.last is not self.nodes[number] or not stage.wide:
+                raise InputError(f"output {self.nodes[number].name} is no convolution with int16 results")
+
+    def _begin(self, number: int) -> None:
+        node = self.nodes[number]
+        kind = _kind(node)
+        stage = Stage(len(self.stages), [], [], kind=kind, ints=[node], width=node.shape[2])
+        self.stages.append(stage)
+        self.maker[number] = stage
+        if kind == "image":
+            return
+        last = number
+        if kind == "conv" and _is_pointwise(node) and (follower := self._follower(number)) is not None:
+            stage.kind, last = "pair", follower
+            stage.ints.append(self.nodes[follower])
+            self.maker[follower] = stage
+        stage.wide = isinstance(self.nodes[last].op, IntConv) and self.nodes[last].output.__class__.__name__ == (
+            "ChannelScales"
+        )
+        stage.reads = [self._read(stage, node, which) for which in range(len(node.inputs))]
+        if stage.kind in ("conv", "pair", "depthwise") and not stage.wide:
+            self._join_sum(stage, last)
+        for read in stage.reads:
+            read.source.readers.append(stage)
+
+    def _follower(self, number: int) -> int | None:
+        """The 1x1 convolution that alone reads node ``number``, if there is one."""
+        if number in self.network.outputs or len(self.readers[number]) != 1 or self.nodes[number].shape[0] % 4:
+            return None
+        (reader,) = self.readers[number]
+        return reader if _is_pointwise(self.nodes[reader]) else None
+
+    def _join_sum(self, stage: Stage, last: int) -> None:
+        """Take in the sum that alone reads the stage's result, if its other operand is known earlier."""
+        if len(self.readers[last]) != 1 or last in self.network.outputs:
+            return
+        (reader,) = self.readers[last]
+        node = self.nodes[reader]
+        if not isinstance(node.op, IntAdd) or node.op.upsample or node.inputs[0] == node.inputs[1]:
+            return
+        (other,) = (source for source in node.inputs if source != last)
+        if other > last:
+            return
+        stage.added, stage.other = node, self.maker[other]
+        self.maker[reader] = stage
+        rows = list(range(node.shape[1]))
+        stage.reads.append(Read(stage.other, rows, rows))
+
+    def _read(self, stage: Stage, node: IntNode, which: int) -> Read:
+        """The input rows that each act of the stage needs."""
+        source = self.maker[node.inputs[which]]
+        height, rows, op = source.rows, node.shape[1], node.op
+        if isinstance(op, IntRNNPool):
+            (kernel, _), (stride, _), (padding, _) = op.kernel, op.stride, op.padding
+            stage.takes = height
+            stage.after = [min(height - 1, row * stride + kernel - 1 - padding) for row in range(rows)]
+            if len(set(stage.after)) != rows or stage.after[0] < 0:
+                raise InputError(f"{node.name}: with padding {padding} and stride {stride} two rows end together")
+            return Read(source, list(range(height)), list(range(height)))
+        if isinstance(op, IntMean):
+            stage.takes, stage.after = height, [height - 1]
+            return Read(source, list(range(height)), list(range(height)))
+        if isinstance(op, IntAdd):
+            half = [row // 2 if op.upsample and which == 1 else row for row in range(rows)]
+            return Read(source, half, half)
+        assert isinstance(op, IntConv)
+        kernel, stride, padding = op.weights.shape[2], op.stride[0], op.padding[0]
+        first = [min(height - 1, max(0, row * stride - padding)) for row in range(rows)]
+        last = [min(height - 1, row * stride - padding + kernel - 1) for row in range(rows)]
+        return Read(source, first, [row if row >= 0 else NEVER for row in last], kernel)
+
+
+def _kind(node: IntNode) -> str:
+    op = node.op
+    if op is None:
+        return "image"
+    if isinstance(op, IntConv):
+        if not op.depthwise:
+            if op.padding[1] > 4:
+                raise InputError(f"{node.name}: padding is {op.padding}; at most 4 columns have a kernel")
+            return "conv"
+        square = op.weights.shape[2:] == (3, 3) and op.padding == (1, 1) and op.stride in ((1, 1), (2, 2))
+        if not square or node.output.__class__.__name__ == "ChannelScales":
+            raise InputError(
+                f"{node.name}: depthwise {op.weights.shape[2:]} with stride {op.stride} and padding {op.padding}; "
+                "3x3 with padding 1, stride 1 or 2 and bytes out has a kernel"
+            )
+        return "depthwise"
+    for kind, name in ((IntAdd, "add"), (IntMean, "mean"), (IntRNNPool, "rnnpool")):
+        if isinstance(op, kind):
+            return name
+    raise InputError(f"{node.name}: operator {type(op).__name__} has no kernel yet")
+
+
+def _is_pointwise(node: IntNode) -> bool:
+    op = node.op
+    return (
+        isinstance(op, IntConv)
+        and not op.depthwise
+        and op.weights.shape[2:] == (1, 1)
+        and op.stride == (1, 1)
+        and op.padding == (0, 0)
+    )
