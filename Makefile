@@ -15,7 +15,7 @@ demo: $(INSTALLED)      ## find the faces in two portraits, draw them into demo-
 	$(PYTHON) -m rnnpool demo
 
 test: $(INSTALLED) toolchain  ## run the tests (those that need a missing tool are skipped, with the reason)
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: $(INSTALLED)      ## ruff and mypy
 	$(PYTHON) -m ruff check .
