@@ -26,6 +26,8 @@ VERBS = {
     "models": "list the networks there are",
     "profile": "say what a network costs: parameters, multiply-adds, memory",
     "suggest": "find the RNNPool that lowers a network's peak memory most",
+    "tables": "compute the paper's tables of costs anew, beside what it prints",
+    "sweep": "try sizes of RNNPool in a network: multiply-adds against memory",
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
 }

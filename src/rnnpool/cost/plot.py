@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnpool.cost.profile import Profile
+from rnnpool.cost.sweep import Sweep
 from rnnpool.cost.timeline import memory_over_time
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
@@ -53,4 +54,18 @@ def plot_memory(result: Profile, path: Path) -> None:
     below.set_xlabel("rows computed")
     below.set_ylabel("KiB")
     below.set_ylim(bottom=0)
+    save(drawn, path)
+
+
+def plot_sweep(name: str, sweep: Sweep, path: Path) -> None:
+    """Every point, and the Pareto front as a line."""
+    drawn, (axes,) = figure(1, (8, 6))
+    axes.scatter([p.madds / 1e6 for p in sweep.points], [p.ram / 1024 for p in sweep.points], s=14, color="tab:grey")
+    front = sweep.front
+    axes.plot([p.madds / 1e6 for p in front], [p.ram / 1024 for p in front], marker="o", color="tab:red")
+    for point in front:
+        axes.annotate(point.label, (point.madds / 1e6, point.ram / 1024), fontsize=6, rotation=20)
+    axes.set_title(f"{name}: Pareto front of multiply-adds and memory")
+    axes.set_xlabel("MAdds, M")
+    axes.set_ylabel("peak RAM by rows, KiB")
     save(drawn, path)

@@ -3,8 +3,38 @@
 import sys
 
 from rich.console import Console
+from rich.table import Table
+
+from rnnpool.cost.tables.table import CostTable
 
 
 def console() -> Console:
     """A console for standard output; a pipe has no width, so there lines are not folded."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240)
+
+
+def print_table(table: CostTable, screen: Console) -> None:
+    """Ours, the paper's and the difference for each figure; footnotes below."""
+    drawn = Table(title=f"{table.title}", title_justify="left", box=None, pad_edge=False)
+    drawn.add_column("network", no_wrap=True)
+    papers = [any(row.figures[i].paper is not None for row in table.rows) for i in range(len(table.columns))]
+    for column, paper in zip(table.columns, papers, strict=True):
+        drawn.add_column(column, justify="right", no_wrap=True)
+        if paper:
+            drawn.add_column("paper", justify="right", no_wrap=True, style="dim")
+            drawn.add_column("diff.", justify="right", no_wrap=True)
+    drawn.add_column("", no_wrap=True)
+    notes: dict[str, int] = {}
+    for row in table.rows:
+        cells = [row.name + (" (quoted)" if row.quoted else "")]
+        for figure, paper in zip(row.figures, papers, strict=True):
+            ours, theirs, gap = figure.texts()
+            cells += [ours, theirs, gap] if paper else [ours]
+        cells.append(f"\\[{notes.setdefault(row.note, len(notes) + 1)}]" if row.note else "")
+        drawn.add_row(*cells, style="italic" if row.quoted else None)
+    screen.print(drawn)
+    for note, number in notes.items():
+        screen.print(f"  [{number}] {note}", markup=False, highlight=False, soft_wrap=True)
+    for note in table.notes:
+        screen.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+    screen.print()

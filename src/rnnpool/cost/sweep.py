@@ -1,0 +1,91 @@
+"""A grid over RNNPool's sizes and the image's in one network, and what of it is worth having."""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from rnnpool.cost.stream import plan_rows
+from rnnpool.errors import InputError
+from rnnpool.graph import lower
+
+OPTIONS = ("kernel", "stride", "hidden")  # of the builders with RNNPool, beside input_size
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network of the grid: its settings and what it costs."""
+
+    settings: Mapping[str, int]
+    parameters: int
+    madds: int
+    ram: int
+
+    @property
+    def label(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.settings.items())
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All points that can be built, and why others cannot."""
+
+    points: tuple[Point, ...]
+    impossible: tuple[str, ...]
+
+    @property
+    def front(self) -> tuple[Point, ...]:
+        """Pareto front: no other point has fewer multiply-adds and no more RAM, or less RAM and no more of them."""
+        best: list[Point] = []
+        for point in sorted(self.points, key=lambda each: (each.madds, each.ram)):
+            if not best or point.ram < best[-1].ram:
+                best.append(point)
+        return tuple(best)
+
+
+def run_sweep(name: str, grid: Mapping[str, Sequence[int]], *, dtype: str = "int8") -> Sweep:
+    """Cost of a registered network for every combination of settings.
+
+    Args:
+        grid: values by option: "kernel", "stride", "hidden" (of RNNPool) and "input_size" (square).
+
+    Raises:
+        InputError: an option that the network does not have.
+    """
+    points, impossible = [], []
+    for settings in _combinations(name, grid):
+        try:
+            points.append(_point(name, settings, dtype))
+        except InputError as error:
+            impossible.append(f"{', '.join(f'{k} {v}' for k, v in settings.items())}: {error}")
+    return Sweep(tuple(points), tuple(impossible))
+
+
+def _combinations(name: str, grid: Mapping[str, Sequence[int]]) -> Iterator[dict[str, int]]:
+    from rnnpool.models import model_info
+
+    accepted = inspect.signature(model_info(name).builder).parameters
+    for option in grid:
+        if option != "input_size" and option not in accepted:
+            raise InputError(
+                f"model {name!r} has no option {option!r} to sweep; networks whose name ends in -rnnpool have"
+                f" {', '.join(OPTIONS)}"
+            )
+    for values in product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
+
+
+def _point(name: str, settings: Mapping[str, int], dtype: str) -> Point:
+    from rnnpool.models import create_model, model_info
+
+    info = model_info(name)
+    overrides: dict[str, object] = dict(settings)
+    size = settings.get("input_size")
+    if size is not None and info.task == "detection":
+        overrides["input_size"] = (size, size)
+    if info.input_size is None:
+        raise InputError(f"model {name!r} has no registered input size")
+    shape = info.input_size if size is None else (info.input_size[0], size, size)
+    graph = lower(create_model(name, **overrides), shape, name=name)
+    plan = plan_rows(graph, dtype=dtype)
+    return Point(settings, graph.parameters, graph.madds.shared, plan.peak)
