@@ -67,6 +67,7 @@ def odd_cases(rng) -> list[KernelCase]:
     pool_stride = (draw(1, pool_kernel[0]), draw(1, pool_kernel[1]))
     pool_padding = (draw(0, 2), draw(0, 2))
     pool = random_rnnpool(rng, draw(1, 9), draw(2, 17), draw(2, 17), pool_kernel, pool_stride, pool_padding)
+    pool = replace(pool, narrow=bool(draw(0, 1)))
     pool_map = random_map(rng, pool.project_input.weights.shape[1], draw(8, 17), draw(8, 21))
     dense_in = draw(1, 40)
     return [

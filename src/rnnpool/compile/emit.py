@@ -303,7 +303,7 @@ class _Emitter:
         stride, zero = self._place(stage)
         constants = [
             f"static const rnp_rnnpool rnnpool_{i} = {{{op.project_input.weights.shape[1]}, {width}, {height}, {kh}, "
-            f"{kw}, {sh}, {sw}, {pw}, {names['input']},",
+            f"{kw}, {sh}, {sw}, {pw}, {int(op.narrow)}, {names['input']},",
             f"    {{{u1}, {names['rnn1_hidden']}, {names['rnn1_gates']}}},",
             f"    {{{u1}, {u2}, {names['project']}, {names['project_bias']}}},",
             f"    {{{u2}, {names['rnn2_hidden']}, {names['rnn2_gates']}}},",

@@ -254,9 +254,10 @@ def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int]:
     u1, u2 = round_up(len(pool.rnn1.gates)), round_up(len(pool.rnn2.gates))
     windows = (width + 2 * pw - kw) // sw + 1
     pairs = round_up((windows - 1) * sw + kw) // 2
-    state = 8 + 2 * (kh * windows * u2 + -(-kh // sh) * (pairs + 1) * 2 * u1)
+    entries = pairs if pool.narrow else pairs + 1
+    state = 8 + (1 if pool.narrow else 2) * (kh * windows * u2 + -(-kh // sh) * entries * 2 * u1)
     channels = round_up(pool.project_input.weights.shape[1])
-    scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + 1) * u2)
+    scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + max(kh, 2)) * u2)
     return state, scratch
 
 
@@ -271,7 +272,8 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
     state, scratch = rnnpool_sizes(pool, width)
     code = f"""
     {cell_code("rnn1", h1)} {cell_code("rnn2", h2)}
-    const rnp_rnnpool layer = {{{channels}, {width_out}, {height_out}, {kh}, {kw}, {sh}, {sw}, {pw}, @input, rnn1,
+    const rnp_rnnpool layer = {{{channels}, {width_out}, {height_out}, {kh}, {kw}, {sh}, {sw}, {pw},
+        {int(pool.narrow)}, @input, rnn1,
         {{{u1}, {u2}, @project, @project_bias}}, rnn2, {h2}, @scales, {row_pitch(width_out)}, {pool.zero_out}}};
     if (rnp_rnnpool_state_size(&layer) != sizeof @state || rnp_rnnpool_buffer_size(&layer) != sizeof @buffer) {{
         board_exit(3);
@@ -297,7 +299,7 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
         return read_map(arrays["out"], outputs, height_out, width_out)
 
-    name = f"RNNPool {kh}x{kw} s{sh}x{sw}, {height}x{width}x{channels}, h {h1} {h2}"
+    name = f"RNNPool {kh}x{kw} s{sh}x{sw}, {height}x{width}x{channels}, h {h1} {h2}{', narrow' * pool.narrow}"
     macs = rnnpool_multiply_adds(pool, height_out, width_out)
     return KernelCase(name, Case(code, arrays), read, with_padding(y, pool.zero_out), macs)
 

@@ -32,6 +32,7 @@ class IntRNNPool:
     stride: tuple[int, int]
     padding: tuple[int, int]
     zero_out: int
+    narrow: bool = False  # what is kept between rows is kept in 8 bits: column states, projected row summaries
 
     def states(self, x: NDArray[np.uint8]) -> NDArray[np.int16]:
         """(C, H, W) uint8 -> (4 * h2, OH, OW) int16 Q15: the summaries before they become bytes."""
@@ -39,7 +40,10 @@ class IntRNNPool:
         x = np.pad(x, ((0, 0), (ph, ph), (pw, pw)), constant_values=self.project_input.zero_in)
         p = self.project_input.run_i16(x).transpose(1, 2, 0)  # (H, W, h1)
         rows = self.project_summary.run(_sweep(self.rnn1, p, kw, sw))  # (H, OW, h2)
-        columns = self.project_summary.run(_sweep(self.rnn1, p.transpose(1, 0, 2), kh, sh))  # (W, OH, h2)
+        if self.narrow:
+            rows = narrow_projected(rows)
+        columns = _sweep(self.rnn1, p.transpose(1, 0, 2), kh, sh, narrow=self.narrow)
+        columns = self.project_summary.run(columns)  # (W, OH, h2)
         rows, columns = rows.transpose(1, 0, 2), columns.transpose(1, 0, 2)  # (OW, H, h2), (OH, W, h2)
         outputs = [_sweep(self.rnn2, rows, kh, sh, backward=b).transpose(1, 0, 2) for b in (False, True)]
         outputs += [_sweep(self.rnn2, columns, kw, sw, backward=b) for b in (False, True)]
@@ -52,14 +56,32 @@ class IntRNNPool:
 
 
 def _sweep(
-    cell: IntCell, lines: NDArray[np.int16], kernel: int, stride: int, *, backward: bool = False
+    cell: IntCell,
+    lines: NDArray[np.int16],
+    kernel: int,
+    stride: int,
+    *,
+    backward: bool = False,
+    narrow: bool = False,
 ) -> NDArray[np.int16]:
     """Sweep every window of every line: (n, length, h) -> (n, windows, h)."""
     windows = (lines.shape[1] - kernel) // stride + 1
     state = np.zeros((len(lines), windows, lines.shape[2]), np.int16)
     for t in reversed(range(kernel)) if backward else range(kernel):
         state = cell.advance(lines[:, t : t + stride * (windows - 1) + 1 : stride], state)
+        if narrow:
+            state = narrow_states(state)
     return state
+
+
+def narrow_states(states: NDArray[np.int16]) -> NDArray[np.int16]:
+    """States as 8 bits hold them: the upper byte, and half of its unit."""
+    return ((states >> 8 << 8) + 128).astype(np.int16)
+
+
+def narrow_projected(p: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Projected inputs as 8 bits hold them: whole entries of the gates' tables."""
+    return (np.clip((p.astype(np.int64) + 16) >> 5, 0, 255) << 5).astype(np.int16)
 
 
 def output_scales(

@@ -1,14 +1,17 @@
 /* The streaming of RNNPool; its arithmetic is rnp_pointwise's and rnp_fastgrnn's. */
 #include "rnp_rnnpool.h"
 
+#include "rnp_narrow.h"
 #include "rnp_pointwise.h"
 #include "rnp_tile.h"
 
 #include <string.h>
 
-/* State memory: how many rows came, then the projected summaries int16_t [kernel_height][windows][rnn2.units], then the
- * column states int16_t [open][pairs + 1][2 * rnn1.units]. The spare entry lets a step write beside what it reads: with
- * every step the entries of a row of windows move down by one, cyclically. */
+/* State memory: how many rows came, then the projected summaries [kernel_height][windows][rnn2.units], then the column
+ * states [open][entries][2 * rnn1.units], where an entry is a pair of columns. Numbers are int16_t, or bytes if narrow.
+ *
+ * Wide states have a spare entry, so that a step writes beside what it reads: with every step the entries of a row of
+ * windows move down by one, cyclically. Narrow ones are widened, stepped and narrowed in place. */
 typedef struct {
     int32_t rows; /* pushed so far */
     int32_t unused;
@@ -22,6 +25,16 @@ static int32_t count_columns(const rnp_rnnpool *layer) {
 /* Pairs of columns: the lanes of the column sweeps. Tiles hold two of them. */
 static int32_t count_pairs(const rnp_rnnpool *layer) {
     return RNP_ROUND_UP_4(count_columns(layer)) / 2;
+}
+
+/* Places of pairs in a row of windows. */
+static int32_t count_entries(const rnp_rnnpool *layer) {
+    return count_pairs(layer) + (layer->narrow ? 0 : 1);
+}
+
+/* Bytes of a number that is kept. */
+static int32_t kept_size(const rnp_rnnpool *layer) {
+    return layer->narrow ? 1 : (int32_t)sizeof(int16_t);
 }
 
 /* Rows of windows that are open at a time. */
@@ -53,7 +66,7 @@ typedef struct {
     int16_t *states[2]; /* before and after a step, both lanes */
     int16_t *waiting;   /* projected pixels [waiting_columns][rnn1.units] */
     int16_t *ring;      /* projected column summaries [ring_columns][rnn2.units] */
-    int16_t *nowhere;   /* [rnn2.units], for the projection of a lane that no one needs */
+    int16_t *rows;      /* projected row summaries of a window [kernel_height][rnn2.units]; at least two */
 } scratch;
 
 static int32_t state_units(const rnp_rnnpool *layer) {
@@ -67,18 +80,19 @@ static scratch carve(const rnp_rnnpool *layer, void *buffer) {
     s.states[1] = s.states[0] + state_units(layer);
     s.waiting = s.states[1] + state_units(layer);
     s.ring = s.waiting + waiting_columns(layer) * layer->rnn1.units;
-    s.nowhere = s.ring + ring_columns(layer) * layer->rnn2.units;
+    s.rows = s.ring + ring_columns(layer) * layer->rnn2.units;
     return s;
 }
 
 size_t rnp_rnnpool_state_size(const rnp_rnnpool *layer) {
-    const int32_t columns = count_open(layer) * (count_pairs(layer) + 1) * RNP_LANES * layer->rnn1.units;
-    return sizeof(header) + sizeof(int16_t) * (size_t)(summary_units(layer) + columns);
+    const int32_t columns = count_open(layer) * count_entries(layer) * RNP_LANES * layer->rnn1.units;
+    return sizeof(header) + (size_t)(kept_size(layer) * (summary_units(layer) + columns));
 }
 
 size_t rnp_rnnpool_buffer_size(const rnp_rnnpool *layer) {
+    const int32_t summaries = ring_columns(layer) + larger(layer->kernel_height, RNP_LANES);
     const int32_t units = RNP_ROUND_UP_4(layer->channels) * RNP_TILE_PIXELS + 2 * state_units(layer) +
-                          waiting_columns(layer) * layer->rnn1.units + (ring_columns(layer) + 1) * layer->rnn2.units;
+                          waiting_columns(layer) * layer->rnn1.units + summaries * layer->rnn2.units;
     return sizeof(int16_t) * (size_t)units;
 }
 
@@ -89,31 +103,70 @@ void rnp_rnnpool_begin(const rnp_rnnpool *layer, void *state) {
     h->unused = 0;
 }
 
-static int16_t *summaries_of_row(const rnp_rnnpool *layer, void *state, int32_t row) {
-    int16_t *const first = (int16_t *)((header *)state + 1);
-    return first + (row % layer->kernel_height) * layer->windows * layer->rnn2.units;
+/* The summary of a window in a row. */
+static uint8_t *summary(const rnp_rnnpool *layer, void *state, int32_t row, int32_t window) {
+    const int32_t number = ((row % layer->kernel_height) * layer->windows + window) * layer->rnn2.units;
+    return (uint8_t *)((header *)state + 1) + kept_size(layer) * number;
+}
+
+static void keep_summary(const rnp_rnnpool *layer, const int16_t *p, uint8_t *place) {
+    if (layer->narrow) {
+        rnp_narrow_projected(p, layer->rnn2.units, place);
+    } else {
+        memcpy(place, p, sizeof(int16_t) * (size_t)layer->rnn2.units);
+    }
+}
+
+static void load_summary(const rnp_rnnpool *layer, const uint8_t *place, int16_t *p) {
+    if (layer->narrow) {
+        rnp_widen_projected(place, layer->rnn2.units, p);
+    } else {
+        memcpy(p, place, sizeof(int16_t) * (size_t)layer->rnn2.units);
+    }
 }
 
 /* The column states of a row of windows. */
-static int16_t *column_states(const rnp_rnnpool *layer, void *state, int32_t window_row) {
-    int16_t *const first = (int16_t *)((header *)state + 1) + summary_units(layer);
-    return first + (window_row % count_open(layer)) * (count_pairs(layer) + 1) * RNP_LANES * layer->rnn1.units;
+static uint8_t *column_states(const rnp_rnnpool *layer, void *state, int32_t window_row) {
+    const int32_t size = count_entries(layer) * RNP_LANES * layer->rnn1.units;
+    const int32_t number = summary_units(layer) + (window_row % count_open(layer)) * size;
+    return (uint8_t *)((header *)state + 1) + kept_size(layer) * number;
 }
 
 /* The entry where pair 0 stands after `steps` steps; pair i stands i entries on, cyclically. */
-static int32_t first_entry(int32_t entries, int32_t steps) {
+static int32_t first_entry(const rnp_rnnpool *layer, int32_t steps) {
+    const int32_t entries = count_entries(layer);
+    if (layer->narrow) {
+        return 0;
+    }
     while (steps > entries) {
         steps -= entries;
     }
     return steps == 0 ? 0 : entries - steps;
 }
 
+/* One step of the narrow states of a pair. */
+static void step_narrow(const rnp_rnnpool *layer, int32_t steps, const int16_t *p, uint8_t *entry, const scratch *s) {
+    const int32_t units = layer->rnn1.units;
+    if (steps == 0) {
+        rnp_fastgrnn_first(&layer->rnn1, p, p + units, s->states[1]);
+    } else {
+        rnp_widen_states(entry, RNP_LANES * units, s->states[0]);
+        rnp_fastgrnn_step(&layer->rnn1, p, p + units, s->states[0], s->states[1]);
+    }
+    rnp_narrow_states(s->states[1], RNP_LANES * units, entry);
+}
+
 /* Moves the column sweeps of one row of windows on by the pixels of one tile: from `steps` steps to one more. */
-static void advance_columns(const rnp_rnnpool *layer, int16_t *states, int32_t steps, int32_t column,
-                            const int16_t *p) {
-    const int32_t units = layer->rnn1.units, entries = count_pairs(layer) + 1, size = RNP_LANES * units;
-    const int16_t *const end = states + entries * size;
-    int32_t entry = first_entry(entries, steps + 1) + column / 2;
+static void advance_columns(const rnp_rnnpool *layer, uint8_t *kept, int32_t steps, int32_t column, const int16_t *p,
+                            const scratch *s) {
+    const int32_t units = layer->rnn1.units, entries = count_entries(layer), size = RNP_LANES * units;
+    int32_t entry = first_entry(layer, steps + 1) + column / 2;
+    if (layer->narrow) {
+        step_narrow(layer, steps, p, kept + entry * size, s);
+        step_narrow(layer, steps, p + RNP_LANES * units, kept + (entry + 1) * size, s);
+        return;
+    }
+    int16_t *const states = (int16_t *)(void *)kept, *const end = states + entries * size;
     if (entry >= entries) {
         entry -= entries;
     }
@@ -134,14 +187,15 @@ static void advance_columns(const rnp_rnnpool *layer, int16_t *states, int32_t s
 }
 
 /* The same for all rows of windows that are open. */
-static void advance_open_columns(const rnp_rnnpool *layer, void *state, int32_t row, int32_t column, const int16_t *p) {
+static void advance_open_columns(const rnp_rnnpool *layer, void *state, int32_t row, int32_t column, const int16_t *p,
+                                 const scratch *s) {
     int32_t window_row = row / layer->stride_height;
     if (window_row >= layer->window_rows) {
         window_row = layer->window_rows - 1;
     }
     int32_t steps = row - window_row * layer->stride_height;
     for (; window_row >= 0 && steps < layer->kernel_height; window_row--) {
-        advance_columns(layer, column_states(layer, state, window_row), steps, column, p);
+        advance_columns(layer, column_states(layer, state, window_row), steps, column, p, s);
         steps += layer->stride_height;
     }
 }
@@ -162,7 +216,6 @@ static const int16_t *sweep(const rnp_fastgrnn *cell, const scratch *s, int32_t 
 static void take_row(const rnp_rnnpool *layer, void *state, int32_t row, const uint8_t *pixels, int32_t channel_stride,
                      const scratch *s) {
     const int32_t units = layer->rnn1.units, stride = layer->stride_width, channels = layer->channels;
-    int16_t *const summaries = summaries_of_row(layer, state, row);
     int32_t first = 0, end = 0; /* the columns that wait */
     pixels -= layer->padding_width;
     for (int32_t window = 0; window < layer->windows; window += RNP_LANES) {
@@ -171,14 +224,15 @@ static void take_row(const rnp_rnnpool *layer, void *state, int32_t row, const u
             int16_t *const p = s->waiting + (end - first) * units;
             rnp_widen_tile(pixels + end, channel_stride, channels, s->tile);
             rnp_pointwise_i16(s->tile, layer->input_weights, RNP_ROUND_UP_4(channels), units, p, units);
-            advance_open_columns(layer, state, row, end, p);
+            advance_open_columns(layer, state, row, end, p, s);
             end += RNP_TILE_PIXELS;
         }
-        int16_t *const out = summaries + window * layer->rnn2.units;
         const int16_t *const p1 = s->waiting + (both ? stride * units : 0);
-        rnp_project_states(&layer->project,
-                           sweep(&layer->rnn1, s, layer->kernel_width, s->waiting, units, p1, units), out,
-                           both ? out + layer->rnn2.units : s->nowhere);
+        const int16_t *const last = sweep(&layer->rnn1, s, layer->kernel_width, s->waiting, units, p1, units);
+        rnp_project_states(&layer->project, last, s->rows, s->rows + layer->rnn2.units);
+        for (int32_t lane = 0; lane <= both; lane++) {
+            keep_summary(layer, s->rows + lane * layer->rnn2.units, summary(layer, state, row, window + lane));
+        }
         first += RNP_LANES * stride;
         if (end > first) {
             memmove(s->waiting, s->waiting + RNP_LANES * stride * units,
@@ -209,26 +263,26 @@ static void emit(const rnp_rnnpool *layer, const int16_t *states, int32_t channe
 static void finish_windows(const rnp_rnnpool *layer, void *state, int32_t window_row, uint8_t *out, const scratch *s) {
     const int32_t units = layer->rnn2.units, height = layer->kernel_height, width = layer->kernel_width;
     const int32_t slots = ring_columns(layer), top = window_row * layer->stride_height;
-    const int32_t entries = count_pairs(layer) + 1;
-    const int16_t *const columns = column_states(layer, state, window_row);
-    int32_t entry = first_entry(entries, height), projected = 0; /* columns in the ring */
+    const uint8_t *const kept = column_states(layer, state, window_row);
+    int32_t entry = first_entry(layer, height), projected = 0; /* columns in the ring */
     for (int32_t window = 0; window < layer->windows; window++) {
         const int32_t left = window * layer->stride_width;
-        const int16_t *const first_row = summaries_of_row(layer, state, top) + window * units;
-        const int16_t *const last_row = summaries_of_row(layer, state, top + height - 1) + window * units;
-        rnp_fastgrnn_first(&layer->rnn2, first_row, last_row, s->states[0]);
-        for (int32_t t = 1; t < height; t++) {
-            rnp_fastgrnn_step(&layer->rnn2, summaries_of_row(layer, state, top + t) + window * units,
-                              summaries_of_row(layer, state, top + height - 1 - t) + window * units,
-                              s->states[(t + 1) % 2], s->states[t % 2]);
+        for (int32_t t = 0; t < height; t++) {
+            load_summary(layer, summary(layer, state, top + t, window), s->rows + t * units);
         }
-        emit(layer, s->states[(height + 1) % 2], 0, out + window);
+        emit(layer, sweep(&layer->rnn2, s, height, s->rows, units, s->rows + (height - 1) * units, -units), 0,
+             out + window);
 
         for (; projected < left + width; projected += 2) {
             int16_t *const place = s->ring + (projected % slots) * units;
-            rnp_project_states(&layer->project, columns + entry * RNP_LANES * layer->rnn1.units, place,
-                               place + units);
-            entry = entry + 1 == entries ? 0 : entry + 1;
+            const int32_t size = RNP_LANES * layer->rnn1.units;
+            const int16_t *states = (const int16_t *)(const void *)kept + entry * size;
+            if (layer->narrow) {
+                rnp_widen_states(kept + entry * size, size, s->states[0]);
+                states = s->states[0];
+            }
+            rnp_project_states(&layer->project, states, place, place + units);
+            entry = entry + 1 == count_entries(layer) ? 0 : entry + 1;
         }
         rnp_fastgrnn_first(&layer->rnn2, s->ring + (left % slots) * units,
                            s->ring + ((left + width - 1) % slots) * units, s->states[0]);

@@ -3,7 +3,8 @@
  * Saha et al., "RNNPool: Efficient Non-linear Pooling for RAM Constrained Inference", NeurIPS 2020, Algorithm 1. What
  * windows share is computed once: W x a pixel; the sweep of a row, for all windows that contain the row; the sweep of
  * a column likewise; W of a summary. Kept from row to row: the row summaries of kernel_height rows, already projected
- * for RNN2, and the states of the column sweeps of every row of windows that is open. */
+ * for RNN2, and the states of the column sweeps of every row of windows that is open; in 16 bits each, or in 8
+ * (rnp_narrow.h), which takes half the memory and a few percent more time. */
 #ifndef RNP_RNNPOOL_H
 #define RNP_RNNPOOL_H
 
@@ -18,14 +19,15 @@ typedef struct {
     int32_t stride_height;
     int32_t stride_width;
     int32_t padding_width;         /* zero points that rows hold on either side */
+    int32_t narrow;                /* 1: what is kept from row to row is kept in 8 bits; 0: in 16 */
     const uint32_t *input_weights; /* rnp_pointwise.h: W of RNN1, int16_t output of rnn1.units channels */
     rnp_fastgrnn rnn1;
     rnp_projection project; /* W of RNN2 */
     rnp_fastgrnn rnn2;
-    int32_t hidden2;         /* RNN2's units without those that round up; the output has 4 * hidden2 channels */
-    const int32_t *scales;   /* [4 * hidden2][2]: bias, multiplier; byte = saturate(requantise(state + bias, m)) */
-    int32_t stride_out;      /* channel stride of the output row, bytes */
-    uint8_t zero_point_out;  /* for the padding behind the output row */
+    int32_t hidden2;        /* RNN2's units without those that round up; the output has 4 * hidden2 channels */
+    const int32_t *scales;  /* [4 * hidden2][2]: bias, multiplier; byte = saturate(requantise(state + bias, m)) */
+    int32_t stride_out;     /* channel stride of the output row, bytes */
+    uint8_t zero_point_out; /* for the padding behind the output row */
 } rnp_rnnpool;
 
 /* Bytes that live from row to row, and scratch bytes for the time of a call; both 8-byte aligned. */
