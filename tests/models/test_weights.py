@@ -123,3 +123,10 @@ def test_shipped_weights_are_looked_up_by_name(tmp_path, monkeypatch, saved):
     assert torch.equal(loaded.stages[0][0][0].weight, model.stages[0][0][0].weight)
     with pytest.raises(InputError, match="no trained weights are shipped for model 'face-a'"):
         create_model("face-a", weights="default")
+
+
+def test_a_file_is_as_readable_as_any_other(saved):
+    _, path = saved
+    ordinary = path.with_name("ordinary")
+    ordinary.touch()
+    assert path.stat().st_mode == ordinary.stat().st_mode

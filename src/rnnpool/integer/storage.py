@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
@@ -37,7 +37,7 @@ def save_network(network: IntNetwork, path: str | Path) -> None:
     text = json.dumps(_encode(network, "", tensors))
     metadata = {"format": f"rnnpool-integer-{FORMAT}", "model": network.name, "network": text}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        temporary.write_bytes(save(tensors, metadata=metadata))  # save_file's would be readable by their owner alone
 
 
 def load_network(path: str | Path) -> IntNetwork:

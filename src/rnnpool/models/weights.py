@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnpool.errors import InputError
@@ -38,7 +38,7 @@ def save_weights(model: nn.Module, path: str | Path, metadata: Mapping[str, str]
     entries = {"model": _name_of(model)} | dict(metadata or {})
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=entries)
+        temporary.write_bytes(save(state, metadata=entries))  # save_file's would be readable by their owner alone
 
 
 def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
