@@ -29,7 +29,7 @@ def shipped_weights(name: str) -> Path:
     """The shipped file of a network; InputError if the package has none."""
     path = find_shipped_weights(name)
     if path is None:
-        raise InputError(f"no trained weights are shipped for model {name!r}; give a .safetensors file (--weights FILE)")
+        raise InputError(f"no trained weights are shipped for model {name!r}; give a file of them (--weights FILE)")
     return path
 
 
