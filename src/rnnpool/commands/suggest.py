@@ -15,9 +15,9 @@ examples:
   rnnpool suggest mynets:build --input 3x160x160                 what build() of mynets.py returns
   rnnpool suggest torchvision.models:resnet18 --input 3x224x224 --by rows
 
-"layers" is the peak when maps are whole, one layer after another (an RNNPool takes in its input by rows); "rows" that
-of the best plan by rows, in which ordinary layers, too, keep only the rows that they still need. Figures are those of
-one image; multiply-adds as rnnpool's own layer does them, sharing work between patches.
+"standard" is the peak by the RNNPool paper's convention: whole maps, one block after another, an RNNPool's input not
+counted; "rows" that of the best plan by rows, in which ordinary layers, too, keep only the rows that they still need.
+Figures are those of one image; multiply-adds as rnnpool's own layer does them, sharing work between patches.
 """
 
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="CxHxW", help="the input's size (default: the network's own)")
     parser.add_argument("--dtype", default="int8", help="of the maps (default: int8)")
     parser.add_argument(
-        "--by", choices=("layers", "rows"), default="layers", help="the peak to lower (default: layers)"
+        "--by", choices=("standard", "rows"), default="standard", help="peak to lower (default: standard)"
     )
     parser.add_argument(
         "--hidden", type=int, metavar="H", help="hidden size of the RNNPools (default: by the channels)"
@@ -37,29 +37,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rnnpool.cost.source import input_shape, load_network
     from rnnpool.errors import InputError
-    from rnnpool.models.specification import input_size_of, network_of
     from rnnpool.surgery.suggest import suggest
 
     for option, smallest in (("hidden", 1), ("stride", 2)):
         if (value := getattr(args, option)) is not None and value < smallest:
             raise InputError(f"--{option} is {value}; it must be at least {smallest}")
-    size = input_size_of(args.model, args.input)
-    network = network_of(args.model)
-    base, proposals = suggest(
-        network, size, dtype=args.dtype, plan=args.by, hidden=args.hidden, largest_stride=args.stride
-    )
+    network, registered = load_network(args.model)
+    size = input_shape(args.model, args.input, registered)
+    suggestion = suggest(network, size, dtype=args.dtype, plan=args.by, hidden=args.hidden, largest_stride=args.stride)
+    now, proposals = suggestion.now, suggestion.proposals
     if args.json:
         calls = [proposal.call("model", size) for proposal in proposals]
         entries = [asdict(proposal) | {"call": call} for proposal, call in zip(proposals, calls, strict=True)]
-        json.dump({"model": args.model, "input": size, "now": asdict(base), "proposals": entries}, sys.stdout, indent=2)
+        json.dump({"model": args.model, "input": size, "now": asdict(now), "proposals": entries}, sys.stdout, indent=2)
         print()
         return 0
-    print(f"{args.model}, input {'x'.join(map(str, size))}, {args.dtype}: layer by layer the peak is at {base.peak}.")
+    print(
+        f"{args.model}, input {'x'.join(map(str, size))}, {args.dtype}: the peak ({args.by}) is at {suggestion.peak}."
+    )
     if not proposals:
-        print(f"No RNNPool in place of the blocks that set it would lower the peak ({args.by}).")
+        print("No RNNPool in place of the blocks that set it would lower it.")
         return 0
-    _print_table(base, proposals)
+    _print_table(now, proposals)
     print(f"\nThe first one in Python:\n\n{_program(args.model, proposals[0].call('model', size))}")
     return 0
 
@@ -71,7 +72,7 @@ def _print_table(base: "Figures", proposals: "list[Proposal]") -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("in place of", no_wrap=True)
     table.add_column("RNNPool", no_wrap=True)
-    for title in ("layers", "rows", "multiply-adds", "parameters"):
+    for title in ("standard", "rows", "multiply-adds", "parameters"):
         table.add_column(title, no_wrap=True, justify="right")
     table.add_row("(as it is)", "", *_cells(base, base))
     for proposal in proposals:
@@ -89,7 +90,7 @@ def _cells(figures: "Figures", base: "Figures") -> list[str]:
         return f" ({now / before - 1:+.0%})" if figures is not base else ""
 
     return [
-        f"{figures.layers / 1024:,.1f} KiB{change(figures.layers, base.layers)}",
+        f"{figures.standard / 1024:,.1f} KiB{change(figures.standard, base.standard)}",
         f"{figures.rows / 1024:,.1f} KiB{change(figures.rows, base.rows)}",
         f"{figures.madds / 1e6:,.1f} M{change(figures.madds, base.madds)}",
         f"{figures.parameters / 1e6:,.3f} M{change(figures.parameters, base.parameters)}",

@@ -1,7 +1,7 @@
 """Which blocks set a network's peak memory, and which RNNPool in their place would lower it, and at what cost.
 
 Every run of whole modules between two waists that holds the peak is tried: an RNNPool fitted to its sizes is grafted
-into the network's graph, and the result is planned and counted like any network. Nothing is executed.
+into the network's graph, and the result is counted like any network. Nothing is executed.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from rnnpool.cost import count
-from rnnpool.cost.steps import Step, build_steps
-from rnnpool.cost.stream import StreamPlan, plan_rows
+from rnnpool.cost.standard import standard_peak
+from rnnpool.cost.stream import plan_rows
 from rnnpool.errors import InputError
 from rnnpool.graph import Graph, Node, lower
 from rnnpool.surgery.fit import PoolFit, fit_rnnpool
 from rnnpool.surgery.probe import check_size
 from rnnpool.surgery.waists import Run, graft, runs
 
-PLANS = ("layers", "rows")
+PLANS = ("standard", "rows")
 USUAL_HIDDEN = 32  # the published networks have 8 to 48
 
 
@@ -27,15 +27,14 @@ USUAL_HIDDEN = 32  # the published networks have 8 to 48
 class Figures:
     """What a network needs for one image.
 
-    ``layers`` and ``rows`` are peaks in bytes: of whole maps, one step after another, except that an RNNPool takes in
-    its input row by row; and of the best plan by rows (``cost.stream``), which ordinary networks profit from as well.
+    ``standard`` and ``rows`` are peaks in bytes: by the paper's convention (``cost.standard``), which counts whole
+    maps; and of the best plan by rows (``cost.stream``), from which ordinary networks profit as well.
     """
 
-    layers: int
+    standard: int
     rows: int
     madds: int
     parameters: int
-    peak: str  # what runs when ``layers`` is reached
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,17 @@ class Proposal:
 
     def call(self, model: str, input_size: Sequence[int]) -> str:
         """The line of Python that does it."""
-        stop = f", {self.stop!r}" * (self.stop != self.start)
-        hidden = f", hidden={self.fit.hidden[0]}"
-        return f"rnnpool.replace({model}, {self.start!r}{stop}, input_size={tuple(input_size)}{hidden})".replace(
-            "'", '"'
-        )
+        run = f'"{self.start}"' if self.start == self.stop else f'"{self.start}", "{self.stop}"'
+        return f"rnnpool.replace({model}, {run}, input_size={tuple(input_size)}, hidden={self.fit.hidden[0]})"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The network as it is, the module where its peak is reached, and proposals, best first."""
+
+    now: Figures
+    peak: str
+    proposals: list[Proposal]
 
 
 def suggest(
@@ -62,17 +67,17 @@ def suggest(
     input_size: Sequence[int],
     *,
     dtype: str = "int8",
-    plan: str = "layers",
+    plan: str = "standard",
     hidden: int | None = None,
     largest_stride: int = 4,
     most: int = 5,
-) -> tuple[Figures, list[Proposal]]:
-    """The network's figures, and the RNNPools that lower its peak, best first.
+) -> Suggestion:
+    """The RNNPools that lower a network's peak.
 
     Args:
         input_size: (C, H, W).
         dtype: of the maps, see ``cost.precision``.
-        plan: which peak is to be lowered, "layers" or "rows".
+        plan: which peak is to be lowered, "standard" or "rows".
         hidden: of the RNNPools; by default a quarter of the replaced run's channels, at most 32.
         largest_stride: of the RNNPools. The published networks have 4; a larger one replaces more blocks.
         most: proposals to return. None of them is beaten by another one in both the peak and how little it replaces.
@@ -83,27 +88,31 @@ def suggest(
     if plan not in PLANS:
         raise InputError(f"plan is {plan!r}; it may be {' or '.join(PLANS)}")
     graph = lower(network, check_size(input_size))
-    base, peak_nodes = _figures(graph, dtype, plan)
+    peak, at_work = _peak(graph, dtype, plan)
     position = {node: i for i, node in enumerate(graph)}
-    found = []
+    first, last = min(position[node] for node in at_work), max(position[node] for node in at_work)
+    tried = []
     for run in runs(graph):
-        holds_peak = any(position[run.entry] < position[node] <= position[run.end] for node in peak_nodes)
-        if not holds_peak or not _worth_trying(run):
+        # An RNNPool takes its input by patches, so one right behind the peak removes it as well.
+        if position[run.entry] > last or position[run.end] < first or not _worth_trying(run):
             continue
         try:
-            fit = fit_rnnpool(
-                run.in_shape, run.out_shape, hidden=hidden or min(-(-run.out_shape[0] // 4), USUAL_HIDDEN)
-            )
+            usual = min(-(-run.out_shape[0] // 4), USUAL_HIDDEN)
+            fit = fit_rnnpool(run.in_shape, run.out_shape, hidden=hidden or usual)
         except InputError:
             continue  # sizes that no RNNPool maps to each other: this run is no proposal
         if max(fit.stride) > largest_stride:
             continue
         with torch.device("meta"):
-            layer = lower(fit.build(), run.in_shape)
-        figures, _ = _figures(graft(graph, run, layer), dtype, plan)
-        if getattr(figures, plan) < getattr(base, plan):
-            found.append(Proposal(run.start, run.stop, fit, figures, run.nodes))
-    return base, _best(found, plan)[:most]
+            grafted = graft(graph, run, lower(fit.build(), run.in_shape))
+        then, _ = _peak(grafted, dtype, plan)
+        if then < peak:
+            tried.append((then, run, fit, grafted))
+    proposals = [
+        Proposal(run.start, run.stop, fit, _figures(grafted, dtype), run.nodes)
+        for _, run, fit, grafted in _best(tried)[:most]
+    ]
+    return Suggestion(_figures(graph, dtype), at_work[0].name, proposals)
 
 
 def _worth_trying(run: Run) -> bool:
@@ -112,34 +121,29 @@ def _worth_trying(run: Run) -> bool:
     return neighbours and run.entry.kind != "image" and min(run.out_shape[1:]) > 1
 
 
-def _best(found: list[Proposal], plan: str) -> list[Proposal]:
+_Tried = tuple[int, Run, PoolFit, Graph]
+
+
+def _best(tried: list[_Tried]) -> list[_Tried]:
     """Those that no other beats in both the peak and the number of operators replaced, by peak."""
-    ordered = sorted(found, key=lambda proposal: (getattr(proposal.figures, plan), proposal.nodes))
-    best: list[Proposal] = []
-    for proposal in ordered:
-        if not best or proposal.nodes < best[-1].nodes:
-            best.append(proposal)
+    best: list[_Tried] = []
+    for entry in sorted(tried, key=lambda entry: (entry[0], entry[1].nodes)):
+        if not best or entry[1].nodes < best[-1][1].nodes:
+            best.append(entry)
     return best
 
 
-def _figures(graph: Graph, dtype: str, plan: str) -> tuple[Figures, list[Node]]:
-    """The figures, and the nodes at work when the plan's peak is reached."""
-    steps = build_steps(graph)
-    cuts = [step.index for step in steps[2:] if not _pools(step)]
-    layers = plan_rows(graph, dtype=dtype, cuts=cuts)
+def _peak(graph: Graph, dtype: str, plan: str) -> tuple[int, list[Node]]:
+    """The peak in bytes, and the nodes at work when it is reached."""
+    if plan == "standard":
+        standard = standard_peak(graph, dtype=dtype)
+        return standard.peak, list(standard.block.nodes)
     rows = plan_rows(graph, dtype=dtype)
-    at_work = _busiest(layers if plan == "layers" else rows)
+    phase = max(rows.phases, key=lambda phase: phase.bytes)
+    return rows.peak, [node for step in rows.steps[phase.start : phase.stop] for node in step.nodes]
+
+
+def _figures(graph: Graph, dtype: str) -> Figures:
     cost = count(graph)
-    named = _busiest(layers)[0].name
-    figures = Figures(layers.peak, rows.peak, cost.madds.shared, cost.parameters, named)
-    return figures, [node for step in at_work for node in step.nodes]
-
-
-def _pools(step: Step) -> bool:
-    return any(node.kind == "rnnpool" for node in step.nodes)
-
-
-def _busiest(plan: StreamPlan) -> list[Step]:
-    """The steps of the phase that needs most memory."""
-    phase = max(plan.phases, key=lambda phase: phase.bytes)
-    return plan.steps[phase.start : phase.stop]
+    standard, rows = standard_peak(graph, dtype=dtype).peak, plan_rows(graph, dtype=dtype).peak
+    return Figures(standard, rows, cost.madds.shared, cost.parameters)
