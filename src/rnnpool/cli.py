@@ -30,6 +30,7 @@ VERBS = {
     "sweep": "try sizes of RNNPool in a network: multiply-adds against memory",
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
+    "quantize": "turn a trained network into integers, by calibration on images",
 }
 
 WELCOME = f"""\

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.eval.pr_plot import require_matplotlib
     from rnnpool.eval.submission import write_submission
 
-    root, dataset = _find_dataset(args.data)
+    root, dataset = find_dataset(args.data)
     if args.out is not None:  # what would fail at the end fails now
         require_matplotlib()
         check_folder(args.out, "--out")
@@ -76,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         model, subject = _model(args)
         area = args.area or model.input_size[0] * model.input_size[1]
-        with _progress("reading") as progress:
+        with progress_bar("reading") as progress:
             evaluation = _evaluation(args, root, dataset, model.in_channels, area, progress)
-        with _progress("detecting") as progress:
+        with progress_bar("detecting") as progress:
             started = time.perf_counter()
             detections = evaluation.detect(model, progress=progress)
             seconds = time.perf_counter() - started
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
+def find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
     """The folder of the data set, at ``folder`` or below it, and its name."""
     if not folder.is_dir():
         raise InputError(f"--data {folder}: no such folder")
@@ -210,7 +210,7 @@ def _write_json(target: str, entries: dict[str, object], curves: Mapping[str, "C
 
 
 @contextmanager
-def _progress(what: str) -> Iterator["Progress | None"]:
+def progress_bar(what: str) -> Iterator["Progress | None"]:
     """A callback that moves a bar on stderr, or None where that is no terminal."""
     from rich.console import Console
     from rich.progress import Progress as Bar

@@ -20,6 +20,7 @@ from rnnpool.integer.tensors import Quantisation, per_channel_int8
 
 # Weights that move the output by less than this of its unit get a coarser scale, so that biases stay within 2^23.
 SMALLEST_RATIO = 2.0**-14
+_ROUNDING = 1.02  # room for weights that are rounded up
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,13 @@ def _quantise(
     padding: tuple[int, int],
     depthwise: bool,
 ) -> IntConv:
-    stored, scales = per_channel_int8(weights, smallest=SMALLEST_RATIO * scale_out / x.scale)
+    real_bias = np.zeros(len(weights)) if bias is None else np.asarray(bias, np.float64)
+    # Coarser weights where they would not be felt, and where a sum of so many would leave the accumulator.
+    smallest = np.maximum(
+        SMALLEST_RATIO * scale_out / x.scale, _fitting_scale(weights, real_bias, x, scale_out * zero_out)
+    )
+    stored, scales = per_channel_int8(weights, smallest)
     ratio = x.scale * scales / scale_out
-    real_bias = np.zeros(len(stored)) if bias is None else np.asarray(bias, np.float64)
     # The output's zero point, and what the input's zero point contributes to every sum.
     start = np.rint(real_bias / (x.scale * scales) + zero_out / ratio)
     start -= x.zero_point * stored.reshape(len(stored), -1).sum(axis=1, dtype=np.int64)
@@ -136,3 +141,14 @@ def _quantise(
     return IntConv(
         stored, start.astype(np.int32), to_multiplier(ratio), stride, padding, x.zero_point, zero_out, depthwise
     )
+
+
+def _fitting_scale(
+    weights: NDArray, bias: NDArray[np.float64], x: Quantisation, offset: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The least scales of the weights (O,) at which no input overflows; ``offset`` is what zero_out adds."""
+    flat = np.asarray(weights, np.float64).reshape(len(weights), -1)
+    start = (bias + offset) / x.scale - x.zero_point * flat.sum(axis=1)
+    high, low = start + 255 * np.maximum(flat, 0).sum(axis=1), start + 255 * np.minimum(flat, 0).sum(axis=1)
+    reach = np.maximum(np.maximum(high, -low), np.abs(start))
+    return reach * _ROUNDING / ACCUMULATOR_LIMIT

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnpool.data.samples import normalise
 from rnnpool.errors import InputError
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.storage import load_network
@@ -59,4 +60,4 @@ def to_bytes(images: Tensor) -> NDArray[np.uint8]:
 
 def from_bytes(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Tensor:
     """(B, C, H, W) bytes -> network inputs."""
-    return (torch.from_numpy(np.asarray(images)).float() - 128) / 128
+    return normalise(torch.from_numpy(np.array(images)))

@@ -126,7 +126,7 @@ class _Fuser:
 
 def unsupported(node: Node, why: str = "") -> InputError:
     """The error for an operator without integers."""
-    what = ", ".join(f"{key}={value}" for key, value in node.op.attributes().items())
+    what = ", ".join(f"{key}={value}" for key, value in node.op.attributes().items() if key != "module")
     place = f"module {node.path!r}" if node.path else "the network's own forward"
     known = sorted({kind.kind for kind in _RULES})
     reason = why or f"those that have them: {', '.join(known)}"

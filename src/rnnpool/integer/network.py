@@ -5,7 +5,8 @@ Every node stores one tensor: uint8 with a scale and a zero point (``Quantisatio
 constants; ``compile.pack`` brings them into the order in which the kernels read them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,7 +78,7 @@ class IntNetwork:
     nodes: tuple[IntNode, ...]
     outputs: tuple[int, ...]
     vectors: tuple[bool, ...]
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def image(self) -> IntNode:
@@ -157,15 +158,20 @@ def simulate(network: IntNetwork, images: NDArray[np.uint8], keep: Collection[st
     return {name: np.stack(values) for name, values in kept.items()}
 
 
-def constants(network: IntNetwork) -> Iterator[tuple[str, NDArray]]:
-    """Every array of constants with a name."""
+def flash_bytes(network: IntNetwork) -> dict[str, int]:
+    """Bytes of constants by what they are: weights, gate tables, and biases with multipliers."""
+    sizes = {"weights": 0, "gate tables": 0, "biases, scales": 0}
     for node in network.nodes:
-        yield from _arrays(node.name, node.op)
+        for name, array in _arrays(node.op):
+            kind = {"weights": "weights", "hidden": "weights", "gates": "gate tables"}.get(name, "biases, scales")
+            sizes[kind] += array.nbytes
+    return sizes
 
 
-def _arrays(prefix: str, value: object) -> Iterator[tuple[str, NDArray]]:
-    if isinstance(value, np.ndarray):
-        yield prefix, value
-    elif hasattr(value, "__dataclass_fields__"):
-        for name, inner in vars(value).items():
-            yield from _arrays(f"{prefix}.{name}", inner)
+def _arrays(value: object) -> Iterator[tuple[str, NDArray]]:
+    """The arrays of an operator that the chip needs, by field; those of floats describe the others."""
+    for name, inner in vars(value).items() if dataclasses.is_dataclass(value) else ():
+        if isinstance(inner, np.ndarray) and inner.dtype.kind != "f":
+            yield name, inner
+        else:
+            yield from _arrays(inner)

@@ -68,7 +68,7 @@ def _integers(
     if isinstance(layer, Convolution) and is_wide(network, layer):
         scales = _wide_scales(layer, statistics, inputs[0])
         return layer.quantise_wide(inputs, scales), ChannelScales(scales)
-    output = inputs[0] if layer.copies else _byte_range(layer, statistics, choose)
+    output = inputs[0] if layer.copies else _byte_range(layer, statistics, choose, layer.least_scale(inputs))
     op = layer.quantise(inputs, output)
     assert isinstance(op, Operator)
     return op, output
@@ -81,10 +81,14 @@ def is_wide(network: RealNetwork, layer: Layer) -> bool:
 
 
 def _byte_range(
-    layer: Layer, statistics: Statistics, choose: Callable[[Statistics], tuple[float, float]]
+    layer: Layer, statistics: Statistics, choose: Callable[[Statistics], tuple[float, float]], least_scale: float
 ) -> Quantisation:
+    """The chosen range, or wider about 0 where the integers need it; then a clip at ``layer.high`` comes late."""
     low, high = choose(statistics)
-    return Quantisation.of_range(max(low, layer.low), min(high, layer.high))
+    low, high = min(max(low, layer.low), 0.0), max(min(high, layer.high), 0.0)
+    if low == high:  # constantly 0
+        return Quantisation.of_range(0.0, 255 * least_scale)
+    return Quantisation.of_range(*(edge * max(1.0, 255 * least_scale / (high - low)) for edge in (low, high)))
 
 
 def _wide_scales(layer: Convolution, statistics: Statistics, x: Quantisation) -> NDArray[np.float64]:

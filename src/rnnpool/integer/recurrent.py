@@ -27,7 +27,7 @@ class IntCell:
     """The recurrence of a FastGRNN cell with h units."""
 
     hidden: NDArray[np.int16]  # (h, h): U, 2^-19 * 2^15 of a step each
-    gates: NDArray[np.uint32]  # (h, 256): c * 2^16 + z, both Q15
+    gates: NDArray[np.uint32]  # (h, 256): c * 2^15 + z, both Q15
     first: NDArray[np.float64]  # (h,) the pre-activation where the table begins
     step: NDArray[np.float64]  # (h,) the width of an entry
 
@@ -38,7 +38,7 @@ class IntCell:
         entry = self.gates[np.arange(len(self.gates)), index].astype(np.int64)
         entry = np.where(entry >= 1 << 31, entry - (1 << 32), entry)
         z = entry & 0xFFFF
-        return ((z * state.astype(np.int64) + (entry >> 1)) >> 15).astype(np.int16)
+        return ((z * state.astype(np.int64) + entry) >> 15).astype(np.int16)
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def quantise_cell(
     nu: float = 0.0,
     gates: str = "smooth",
     seen: tuple[NDArray, NDArray] | None = None,
+    least_step: NDArray[np.float64] | float = 0.0,
 ) -> IntCell:
     """Integers of a FastGRNN's recurrence.
 
@@ -72,6 +73,7 @@ def quantise_cell(
         gates: "smooth" or "piecewise".
         seen: the least and the greatest pre-activation (h,), without biases, of calibration; tables then end there
             or where both gates have arrived, whichever is nearer.
+        least_step: entries at least this wide (scalar or one a unit), for projected inputs of coarse units.
 
     Raises:
         InputError: U is too large for its tables, so that a sum may overflow.
@@ -79,6 +81,7 @@ def quantise_cell(
     first, last = _table_range(np.asarray(bias_gate, float), np.asarray(bias_candidate, float), gates, seen)
     # U has to fit int16, and 1e-3 keeps units that never move from dividing by zero.
     step = np.maximum((last - first) / ENTRIES, np.maximum(np.abs(hidden).max(axis=1) * 16 / STATE_ONE, 1e-3))
+    step = np.maximum(step, least_step)
     stored = np.rint(np.asarray(hidden, float) * (2.0 ** (INDEX_SHIFT - 15) / step)[:, None])
     _check_sum("U", stored, 1 << (15 + PROJECTED_SHIFT))
     table = gate_table(first, step, bias_gate, bias_candidate, zeta=zeta, nu=nu, gates=gates)
@@ -92,7 +95,7 @@ def quantise_projection(weights: NDArray, reader: IntCell) -> IntProjection:
     bias = np.rint(-reader.first / reader.step * PROJECTED_UNITS * 2**16) + 2**15
     if not (np.abs(stored) <= STATE_ONE).all():
         raise InputError(f"W reaches {np.abs(stored).max():.0f}; the limit is {STATE_ONE}")
-    _check_sum("W", stored, int(np.abs(bias).max()))
+    _check_sum("W", stored, np.abs(bias))
     return IntProjection(stored.astype(np.int16), bias.astype(np.int32))
 
 
@@ -106,7 +109,7 @@ def gate_table(
     nu: float,
     gates: str,
 ) -> NDArray[np.uint32]:
-    """(h, 256) entries c * 2^16 + z at the middle of each step; z + |c| <= 32767 keeps the state in range."""
+    """(h, 256) entries c * 2^15 + z at the middle of each step; z + |c| <= 32767 keeps states in range; c is even."""
     pre = first[:, None] + step[:, None] * (np.arange(ENTRIES) + 0.5)
     z_in, c_in = pre + np.asarray(bias_gate, float)[:, None], pre + np.asarray(bias_candidate, float)[:, None]
     if gates == "piecewise":
@@ -114,9 +117,9 @@ def gate_table(
     else:
         z, tanh = 1 / (1 + np.exp(-z_in)), np.tanh(c_in)
     z_stored = np.rint(z * STATE_ONE).astype(np.int64)
-    c_stored = np.rint((zeta * (1 - z) + nu) * tanh * STATE_ONE).astype(np.int64)
-    c_stored = np.clip(c_stored, z_stored - STATE_ONE, STATE_ONE - z_stored)
-    return ((c_stored << 16 | z_stored) & 0xFFFFFFFF).astype(np.uint32)
+    halves = np.rint((zeta * (1 - z) + nu) * tanh * STATE_ONE / 2).astype(np.int64)
+    room = (STATE_ONE - z_stored) // 2
+    return ((np.clip(halves, -room, room) << 16 | z_stored) & 0xFFFFFFFF).astype(np.uint32)
 
 
 def _table_range(
@@ -130,7 +133,7 @@ def _table_range(
     return np.clip(seen[0], first, last), np.clip(seen[1], first, last)
 
 
-def _check_sum(name: str, stored: NDArray, others: int) -> None:
-    reach = int(np.abs(stored).sum(axis=1).max()) * STATE_ONE + others
+def _check_sum(name: str, stored: NDArray, others: NDArray | int) -> None:
+    reach = int((np.abs(stored).sum(axis=1) * STATE_ONE + others).max())
     if reach >= 1 << 31:
         raise InputError(f"{name} h may reach {reach}; the limit is 2^31 (a row of {name} is too large)")

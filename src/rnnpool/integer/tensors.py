@@ -31,6 +31,11 @@ class Quantisation:
         scale = (high - low) / 255 or 1.0
         return cls(scale, int(np.clip(np.rint(-low / scale), 0, 255)))
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """What the bytes 0 and 255 stand for."""
+        return -self.scale * self.zero_point, self.scale * (255 - self.zero_point)
+
     def quantise(self, real: NDArray) -> NDArray[np.uint8]:
         """Nearest byte, halves to even, saturated."""
         return saturate_u8(np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point)

@@ -61,6 +61,10 @@ class Layer:
     def observe(self, *inputs: Tensor) -> None:
         """Take note of what calibration should know of the layer's inside; called before ``run``."""
 
+    def least_scale(self, inputs: Sequence[Quantisation]) -> float:
+        """The finest scale that a stored result may have: below it, some input would leave the kernels' 16 bits."""
+        return 0.0
+
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntOp:
         """Its integers, from stored inputs to a stored result."""
         raise NotImplementedError

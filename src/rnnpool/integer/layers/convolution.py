@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnpool.graph.ops.conv import Pair
+from rnnpool.integer.arithmetic import RESULT_LIMIT
 from rnnpool.integer.convolution import IntConv, quantise_convolution, quantise_to_i16
 from rnnpool.integer.layers.base import Layer
 from rnnpool.integer.tensors import Quantisation
 
 # Units of the accumulator that an output's unit has at least; arithmetic.to_multiplier wants more than 2.
 FINEST = 2.0625
+_ROUNDING = 1.02  # room for stored numbers that are rounded up
 
 
 @dataclass(eq=False, kw_only=True)
@@ -34,6 +36,17 @@ class Convolution(Layer):
         groups = len(self.weight) if self.depthwise else 1
         dtype = inputs[0].dtype
         return F.conv2d(inputs[0], self.weight.to(dtype), self.bias.to(dtype), self.stride, self.padding, groups=groups)
+
+    def least_scale(self, inputs: Sequence[Quantisation]) -> float:
+        (x,) = inputs
+        weight = as_array(self.weight).reshape(len(self.weight), -1)
+        low, high = -x.zero_point * x.scale, (255 - x.zero_point) * x.scale
+        positive, negative = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
+        bias = as_array(self.bias)
+        reach = np.maximum(high * positive + low * negative + bias, -(low * positive + high * negative + bias))
+        return max(
+            float(reach.max()) * _ROUNDING / (RESULT_LIMIT - 256), FINEST * x.scale * float(np.abs(weight).max()) / 127
+        )
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntConv:
         return quantise_convolution(

@@ -13,12 +13,21 @@ from torch import Tensor
 from rnnpool.integer.convolution import quantise_to_i16
 from rnnpool.integer.layers.base import Layer
 from rnnpool.integer.layers.convolution import FINEST, as_array
-from rnnpool.integer.recurrent import PROJECTED_UNITS, IntCell, quantise_cell, quantise_projection
+from rnnpool.integer.recurrent import (
+    INDEX_SHIFT,
+    PROJECTED_SHIFT,
+    PROJECTED_UNITS,
+    STATE_ONE,
+    IntCell,
+    quantise_cell,
+    quantise_projection,
+)
 from rnnpool.integer.rnnpool2d import IntRNNPool, output_scales
 from rnnpool.integer.tensors import Quantisation
 from rnnpool.nn import RNNPool2d
 from rnnpool.nn.cells import FastGRNNCell, linear
 
+_ROUNDING = 1.01  # room for stored numbers that are rounded up
 Range = tuple[NDArray[np.float64], NDArray[np.float64]]  # least and greatest, one a unit
 
 
@@ -30,6 +39,7 @@ class RNNPooling(Layer):
     module: RNNPool2d
     factor: Tensor  # (4 * hidden2,)
     offset: Tensor
+    narrow: bool = False  # 8 bits for what is kept between rows (rnnpool2d.IntRNNPool)
     seen: list[Range | None] = field(default_factory=lambda: [None, None])  # pre-activations of RNN1 and RNN2
 
     def real(self, *inputs: Tensor) -> Tensor:
@@ -50,30 +60,50 @@ class RNNPooling(Layer):
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntRNNPool:
         module = self.module
-        weights = as_array(module.rnn1.weight_input)[:, :, None, None]
+        weights1, weights2 = as_array(module.rnn1.weight_input), as_array(module.rnn2.weight_input)
         # p counts 1 / PROJECTED_UNITS of a table's step from where the table begins; no finer than its accumulator.
-        finest = FINEST * inputs[0].scale * np.abs(weights).max(axis=(1, 2, 3)) / 127
+        finest = FINEST * inputs[0].scale * np.abs(weights1).max(axis=1) / 127
         rnn1 = _cell(module.rnn1, self.seen[0], finest * PROJECTED_UNITS)
+        weights1 = weights1[:, :, None, None]
+        project = quantise_to_i16(weights1, -rnn1.first, inputs[0], rnn1.step / PROJECTED_UNITS)
         rnn2 = _cell(module.rnn2, self.seen[1])
-        project = quantise_to_i16(weights, -rnn1.first, inputs[0], rnn1.step / PROJECTED_UNITS)
-        summary = quantise_projection(as_array(module.rnn2.weight_input), rnn2)
+        rnn2 = _cell(module.rnn2, self.seen[1], _projectable_step(weights2, rnn2.first))
+        summary = quantise_projection(weights2, rnn2)
         bias, multiplier = output_scales(as_array(self.factor), as_array(self.offset), output)
         kernel, stride, padding = module.kernel_size, module.stride, module.padding
-        return IntRNNPool(project, rnn1, summary, rnn2, bias, multiplier, kernel, stride, padding, output.zero_point)
+        return IntRNNPool(
+            project, rnn1, summary, rnn2, bias, multiplier, kernel, stride, padding, output.zero_point, self.narrow
+        )
+
+
+def _projectable_step(weights: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least steps (h,) at which 32 bits hold W h, and 16 bits each weight (recurrent.IntProjection)."""
+    unit = 2 * PROJECTED_UNITS  # of a stored weight: 1 / step
+    whole = (np.abs(weights).sum(axis=1) + np.abs(first)) * unit / 2**16
+    each = np.abs(weights).max(axis=1) * unit / STATE_ONE
+    return np.maximum(whole, each) * _ROUNDING
+
+
+def _recurrent_step(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least steps (h,) at which 32 bits hold p + U h (recurrent.IntCell)."""
+    whole = (2**31 - 2 ** (15 + PROJECTED_SHIFT)) / STATE_ONE
+    return np.abs(weights).sum(axis=1) * 2.0 ** (INDEX_SHIFT - 15) / whole * _ROUNDING
 
 
 def _cell(cell: torch.nn.Module, seen: Range | None, least_step: NDArray[np.float64] | float = 0.0) -> IntCell:
     assert isinstance(cell, FastGRNNCell)
-    zeta, nu = (float(value) for value in cell.mix())
+    with torch.no_grad():
+        zeta, nu = (float(value) for value in cell.mix())
     biases = (as_array(cell.bias_gate), as_array(cell.bias_candidate))
+    hidden = as_array(cell.weight_hidden)
     return quantise_cell(
-        as_array(cell.weight_hidden),
+        hidden,
         *biases,
         zeta=zeta,
         nu=nu,
         gates=cell.gates,
         seen=seen,
-        least_step=least_step,
+        least_step=np.maximum(least_step, _recurrent_step(hidden)),
     )
 
 

@@ -1,0 +1,92 @@
+"""From a torch module and images to an integer network: every way of choosing ranges is tried, and the best kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from rnnpool import __version__
+from rnnpool.errors import InputError
+from rnnpool.graph import lower
+from rnnpool.integer.calibrate import METHODS, observe
+from rnnpool.integer.fuse import RealNetwork, fuse
+from rnnpool.integer.images import batches
+from rnnpool.integer.layers import RNNPooling
+from rnnpool.integer.network import IntNetwork
+from rnnpool.integer.quantise import quantise
+from rnnpool.integer.report import output_sqnr
+
+_HELD_OUT = 4  # every 4th image is not calibrated with, but measures the methods
+_MOST_HELD_OUT = 16
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """An integer network beside what it was made from.
+
+    Attributes:
+        sqnr: of the outputs, in dB, by method: what the choice was made by.
+        held_out: the images on which it was measured.
+    """
+
+    real: RealNetwork
+    network: IntNetwork
+    method: str
+    sqnr: dict[str, float]
+    held_out: list[NDArray[np.uint8]]
+
+
+def convert(
+    module: nn.Module,
+    input_shape: tuple[int, int, int],
+    images: Sequence[NDArray[np.uint8]],
+    *,
+    method: str | None = None,
+    narrow: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> Conversion:
+    """Quantise a network by calibration; its weights stay as they are.
+
+    Args:
+        module: in any mode; it is used in evaluation mode. The network's name is its registry name or class.
+        input_shape: (C, H, W) of the images that it is meant for.
+        images: bytes (C, H, W), of that size where the network takes no other. A fourth of them chooses between the
+            methods (of one image, that one).
+        method: a key of ``calibrate.METHODS``; None: the one with the least error of the outputs.
+        narrow: keep RNNPool's states and summaries in 8 bits between rows; 16 otherwise.
+        metadata: more entries for the file.
+
+    Raises:
+        InputError: an operator without integers, no images or other ones than the network takes, an unknown method.
+    """
+    if method is not None and method not in METHODS:
+        raise InputError(f"method is {method!r}; it may be {', '.join(METHODS)}")
+    real = fuse(lower(module, input_shape))
+    for layer in real.layers:
+        if isinstance(layer, RNNPooling):
+            layer.narrow = narrow
+    seen, held_out = _split(images)
+    statistics = observe(real, batches(seen))
+    sqnr, networks = {}, {}
+    for name in METHODS if method is None else (method,):
+        networks[name] = quantise(real, statistics, METHODS[name])
+        sqnr[name] = output_sqnr(real, networks[name], held_out)
+    best = max(sqnr, key=lambda name: sqnr[name])
+    entries = {
+        "rnnpool": __version__,
+        "ranges": best,
+        "images": str(len(images)),
+        "output_sqnr_db": f"{sqnr[best]:.2f}",
+        "state_bits": "8" if narrow else "16",
+    }
+    networks[best].metadata.update(entries | dict(metadata or {}))
+    return Conversion(real, networks[best], best, sqnr, held_out)
+
+
+def _split(images: Sequence[NDArray[np.uint8]]) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
+    """Images to calibrate with, and images to measure with."""
+    held_out = list(images)[_HELD_OUT - 1 :: _HELD_OUT][:_MOST_HELD_OUT] or list(images)[-1:]
+    kept = {id(image) for image in held_out}
+    return [image for image in images if id(image) not in kept] or list(images), held_out
