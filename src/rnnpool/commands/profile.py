@@ -19,6 +19,7 @@ examples:
 Memory is that of activations: weights, which a microcontroller keeps in flash, are not in it.
   standard        the RNNPool paper's convention (its appendix E.2), which leaves much out
   layer by layer  every map whole, each freed after its last use
+  bound for rows  proved: no order of whole rows that computes each once needs less
   rows            rows through rings from the camera on, whole maps only behind the cuts that pay (see docs/cost.md)
 """
 
@@ -108,6 +109,8 @@ def summary(result: "Profile") -> list[str]:
         f"  layer by layer{result.whole.peak:>14,}",
         f"  rows          {result.rows.peak:>14,}   {how}",
         f"  rows by {TILE} px  {result.tiles.peak:>14,}   {TILE} columns of an arriving row at a time",
+        f"  bound for rows{result.bound.bytes:>14,}   when {result.bound.moment}; the plan is"
+        f" {result.rows.peak / max(1, result.bound.bytes) - 1:.0%} above it",
     ]
     if result.rows.forced_maps:
         names = ", ".join(step.name for step in result.rows.forced_maps)

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 
 from torch import nn
 
+from rnnpool.cost.bound import Bound, lower_bound
 from rnnpool.cost.count import Cost, as_graph, count
 from rnnpool.cost.standard import StandardPeak, standard_peak
 from rnnpool.cost.steps import Step
-from rnnpool.cost.stream import StreamPlan, plan_rows
+from rnnpool.cost.stream import StreamPlan, plan_rows, retiled
 from rnnpool.graph import Graph, Madds, Node
 from rnnpool.graph.ops import Activation, Conv, Pool, RNNPool
 
@@ -41,6 +42,7 @@ class Profile:
     whole: StreamPlan  # layer by layer on whole maps
     rows: StreamPlan
     tiles: StreamPlan
+    bound: Bound  # proved, on any plan of whole rows
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -57,6 +59,7 @@ class Profile:
                 "rows": self.rows.peak,
                 f"rows_in_tiles_of_{TILE}": self.tiles.peak,
             },
+            "bound": asdict(self.bound),
             "phases": [
                 {"first": self.rows.steps[phase.start].name, "steps": phase.stop - phase.start, "bytes": phase.bytes}
                 for phase in self.rows.phases
@@ -81,11 +84,12 @@ def profile(
     """Count and plan a network; see ``plan_rows`` for the arguments and errors."""
     graph = as_graph(network, input_shape)
     rows = plan_rows(graph, dtype=dtype, state=state)
-    cuts = [phase.start for phase in rows.phases[1:]]
-    tiles = plan_rows(graph, dtype=dtype, state=state, tile=TILE, cuts=cuts)
+    tiles = retiled(rows, TILE)
     whole = plan_rows(graph, dtype=dtype, state=state, cuts=range(2, len(rows.steps)))
     layers = tuple(_layer(step, rows, whole) for step in rows.steps[1:])
-    return Profile(graph, count(graph), layers, standard_peak(graph, dtype=dtype), whole, rows, tiles)
+    return Profile(
+        graph, count(graph), layers, standard_peak(graph, dtype=dtype), whole, rows, tiles, lower_bound(rows)
+    )
 
 
 def _layer(step: Step, rows: StreamPlan, whole: StreamPlan) -> Layer:

@@ -16,7 +16,7 @@ def load_network(name: str) -> tuple[nn.Module, tuple[int, int, int] | None]:
     also be a class or a module object that is there already.
 
     Raises:
-        InputError: no such model, module or function, or what it returns is no torch module.
+        InputError: no such model, module or function, one that fails, or what it returns is no torch module.
     """
     if ":" not in name:
         from rnnpool.models import create_model, model_info
@@ -28,15 +28,23 @@ def load_network(name: str) -> tuple[nn.Module, tuple[int, int, int] | None]:
         sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"{name}: module {module_name!r} cannot be imported ({error})") from error
+    except Exception as error:  # whatever the user's module does when it is run
+        raise InputError(f"{name}: module {module_name!r} cannot be imported ({_words(error)})") from error
     found = getattr(module, attribute, None)
-    if found is None:
-        raise InputError(f"{name}: module {module_name!r} has no {attribute!r}")
-    network = found if isinstance(found, nn.Module) else found()
+    if not callable(found):
+        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise InputError(f"{name}: module {module_name!r} has no function {attribute!r}; it has {', '.join(names)}")
+    try:
+        network = found if isinstance(found, nn.Module) else found()
+    except Exception as error:
+        raise InputError(f"{name}: {attribute}() failed ({_words(error)})") from error
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} returned a {type(network).__name__}; it must return a torch.nn.Module")
     return network, None
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:

@@ -44,6 +44,7 @@ class Step:
     held: tuple[Held, ...] = ()
     takes: int = 0
     after: list[int] = field(default_factory=list)
+    opens: list[int] = field(default_factory=list)  # for each output row the first act that counts towards it
     readers: list[Step] = field(default_factory=list)
     available: list[int] = field(default_factory=list)  # per output row: the image row it has to wait for
     output: bool = False
@@ -130,7 +131,8 @@ class _Builder:
         if held:
             height, rows = as_map(node.inputs[0].shape)[1], as_map(node.shape)[1]
             step.takes = height
-            step.after = [node.op.rows(row, 0, node.input_shapes, node.shape)[1] for row in range(rows)]
+            windows = [node.op.rows(row, 0, node.input_shapes, node.shape) for row in range(rows)]
+            step.opens, step.after = [first for first, _ in windows], [last for _, last in windows]
             step.reads = self._collect(node.inputs[0], [(row, row) for row in range(height)])
         else:
             step.reads = self._reads(node)

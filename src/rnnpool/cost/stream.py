@@ -120,11 +120,24 @@ def plan_rows(
     return plan
 
 
+def retiled(plan: StreamPlan, tile: int | None, align: int = 1) -> StreamPlan:
+    """The same phases with another ``tile``."""
+    phases = [Phase(phase.start, phase.stop, phase.run) for phase in plan.phases]
+    return _filled(plan.graph, plan.precision, plan.steps, phases, tile, align)
+
+
 def _plan(
     graph: Graph, numbers: Precision, steps: list[Step], cuts: Sequence[int], tile: int | None, align: int
 ) -> StreamPlan:
     edges = [1, *cuts, len(steps)]
     phases = [Phase(a, b, run_rows(steps, a, b, record=True)) for a, b in pairwise(edges)]
+    return _filled(graph, numbers, steps, phases, tile, align)
+
+
+def _filled(
+    graph: Graph, numbers: Precision, steps: list[Step], phases: list[Phase], tile: int | None, align: int
+) -> StreamPlan:
+    """The buffers of the phases, at their places."""
     phase_of = [0] * len(steps)
     for number, phase in enumerate(phases):
         for index in range(phase.start, phase.stop):

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from rnnpool.cost.stream import plan_rows
 from rnnpool.errors import InputError
@@ -79,7 +80,7 @@ def _point(name: str, settings: Mapping[str, int], dtype: str) -> Point:
     from rnnpool.models import create_model, model_info
 
     info = model_info(name)
-    overrides: dict[str, object] = dict(settings)
+    overrides: dict[str, Any] = dict(settings)
     size = settings.get("input_size")
     if size is not None and info.task == "detection":
         overrides["input_size"] = (size, size)

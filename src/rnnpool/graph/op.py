@@ -44,13 +44,18 @@ class Madds:
 
 @dataclass(frozen=True)
 class Held:
-    """Memory that an operator keeps between rows, beside the rows of its inputs."""
+    """Memory that an operator keeps between rows, beside the rows of its inputs; at most ``rows`` at once.
+
+    ``per`` tells what a row of it belongs to: "window", one for each window that is open; "row", one for each input row
+    under an open window; "always", there is one from the first row to the last; "act", only while a row is worked on.
+    """
 
     name: str
     rows: int
     width: int
     channels: int
     number: Number
+    per: Literal["window", "row", "always", "act"]
 
     @property
     def count(self) -> int:

@@ -1,5 +1,6 @@
 """The tables that an engineer decides by, beside the paper's: everyone streams; and what recomputing costs."""
 
+from rnnpool.cost.bound import lower_bound
 from rnnpool.cost.recompute import fit_by_recomputing
 from rnnpool.cost.stream import StreamPlan
 from rnnpool.cost.tables.networks import graph_of, rows_of, standard_of
@@ -33,12 +34,14 @@ def streaming() -> CostTable:
                 Figure(plan.peak, None, KIB, 1),
                 Figure(rows_of(name, tile=8).peak, None, KIB, 1),
                 Figure(plan.peak / base, None, 1, 2),
+                Figure(lower_bound(plan).bytes, None, KIB, 1),
             )
             rows.append(Row(name, figures, _forced(plan)))
-    columns = ("MAdds, M", "standard, KiB", "rows, KiB", "by 8 px, KiB", "rows / base's")
+    columns = ("MAdds, M", "standard, KiB", "rows, KiB", "by 8 px, KiB", "rows / base's", "bound, KiB")
     notes = (
-        "MAdds are what rnnpool executes (shared). The standard convention flatters whoever has large early maps least:",
-        "by rows, a base network keeps a few rows of them, and RNNPool its states; the last column is what is left.",
+        "The bound is proved for any order of whole rows without recomputation (rnnpool.cost.bound).",
+        "MAdds are what rnnpool executes (shared). By rows a base network keeps a few rows of its large early maps,",
+        "and RNNPool its states; the ratio is what a change of network still saves when everyone streams.",
     )
     return CostTable(
         "rows", "Everyone streams: peak RAM by rows, int8, each with its best cuts", columns, tuple(rows), notes

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnpool.errors import InputError
 from rnnpool.graph.lowering import Traced, Tracer, lowers
-from rnnpool.graph.op import Held, Op, RowRange, Shape, sliding, window
+from rnnpool.graph.op import Held, Number, Op, RowRange, Shape, sliding, window
 from rnnpool.graph.ops.conv import Pair, pair
 from rnnpool.graph.ops.reduce import GlobalPool
 
@@ -55,16 +55,10 @@ class Pool(Op):
         return window(row, self.kernel[0], self.stride[0], self.padding[0], 1, inputs[0][1])
 
     def held(self, inputs: Sequence[Shape], output: Shape) -> tuple[Held, ...]:
-        """The partial results of the windows open at once, of which the last becomes the output row."""
-        unfinished = min(output[1], -(-self.kernel[0] // self.stride[0])) - 1
-        if self.kernel[0] == 1 or self.function == "avg":  # sums are wider numbers than the output row
-            unfinished += self.kernel[0] > 1
-            number = "sum"
-        else:
-            unfinished, number = unfinished + 1, "activation"
-        if unfinished < 1:
-            return ()
-        return (Held("open windows", unfinished, output[2], output[0], "sum" if number == "sum" else "activation"),)
+        """The partial results of the windows that are open at once."""
+        windows = min(output[1], -(-self.kernel[0] // self.stride[0]))
+        number: Number = "sum" if self.function == "avg" else "activation"
+        return (Held("open windows", windows, output[2], output[0], number, "window"),)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class GlobalPool(Op):
         return 0, inputs[0][1] - 1
 
     def held(self, inputs: Sequence[Shape], output: Shape) -> tuple[Held, ...]:
-        return (Held("running total", 1, 1, output[0], "activation" if self.function == "max" else "sum"),)
+        return (Held("running total", 1, 1, output[0], "activation" if self.function == "max" else "sum", "always"),)
 
     def whole(self) -> bool:
         return True

@@ -75,10 +75,10 @@ class RNNPool(Op):
         states = 2 if self.cell == "lstm" else 1  # the LSTM carries its memory beside its output
         width = (output[2] - 1) * self.stride[1] + self.kernel[1]
         return (
-            Held("row summaries", self.kernel[0], output[2], self.gates * self.hidden2, "state"),
-            Held("column states", open_rows, width, states * self.hidden1, "state"),
-            Held("row sweeps", 1, open_columns, states * self.hidden1, "state"),
-            Held("RNN2 states", 1, 2, states * self.hidden2, "state"),
+            Held("row summaries", self.kernel[0], output[2], self.gates * self.hidden2, "state", "row"),
+            Held("column states", open_rows, width, states * self.hidden1, "state", "window"),
+            Held("row sweeps", 1, open_columns, states * self.hidden1, "state", "act"),
+            Held("RNN2 states", 1, 2, states * self.hidden2, "state", "act"),
         )
 
 
