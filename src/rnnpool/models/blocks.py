@@ -1,10 +1,10 @@
 """The convolutional building blocks of the networks: convolution + batch norm + activation, and what is made of it.
 
 MBConv is the inverted residual of MobileNetV2 (Sandler et al. 2018, figure 3b). DepthwiseFirst puts the depthwise
-convolution before the expansion, on the narrow side, as ConvNeXt (Liu et al. 2022, figure 3c) and the "ConvNext" variant
-of MobileNetV4's universal block (Qin et al. 2024, section 3) do. Streamed by rows, a 3x3 keeps two rows of its input
-beside the one that arrives. Here these rows are the block's own input, which the residual needs anyway: 2 rows of c
-channels, where MBConv keeps 2 rows of its expansion and one of its input, and fewer depthwise multiply-adds.
+convolution before the expansion, on the narrow side, as ConvNeXt (Liu et al. 2022, figure 3c) and the "ConvNext"
+variant of MobileNetV4's universal block (Qin et al. 2024, section 3) do. Streamed by rows, a 3x3 keeps two rows of its
+input beside the one that arrives. Here these rows are the block's own input, which the residual needs anyway: 2 rows
+of c channels, where MBConv keeps 2 rows of its expansion and one of its input, and fewer depthwise multiply-adds.
 """
 
 from torch import Tensor, nn
@@ -80,7 +80,7 @@ class DepthwiseFirst(_MaybeResidual):
 def init_convolutions(model: nn.Module) -> None:
     """He initialisation (fan out) of every convolution and zero biases, as torchvision's MobileNets do."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:  # drawing no numbers takes torch longest of all
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -119,8 +119,9 @@ def build(
         fixed_size=last,
         dropout=dropout,
     )
-    nn.init.normal_(network.classifier.weight, std=0.01)
-    nn.init.zeros_(network.classifier.bias)
+    if not network.classifier.weight.is_meta:
+        nn.init.normal_(network.classifier.weight, std=0.01)
+        nn.init.zeros_(network.classifier.bias)
     if backbone_weights is not None:
         network.transfer = transfer_backbone(network, backbone_weights, family.torchvision, family.head)
     return network
