@@ -79,7 +79,6 @@ def compile_network(network: IntNetwork, folder: Path, *, name: str | None = Non
         "image_zero": _zero_point(plan.stages[0]),
         "schedule": _lines([entry for entries in plan.acts for entry in entries]),
         "schedule_end": _lines(offsets.tolist()),
-        "begin": emitter.begin,
     }
     for template, file in (("network.h.j2", f"{prefix}.h"), ("network.c.j2", f"{prefix}.c")):
         write_text(folder / file, render(template, values))
@@ -98,7 +97,6 @@ class _Emitter:
     def __init__(self, network: IntNetwork, plan: Plan) -> None:
         self.network, self.plan = network, plan
         self.arrays: list[tuple[str, NDArray]] = []
-        self.begin: list[str] = []
 
     def stage(self, stage: Stage) -> dict[str, Any]:
         """What the template says of a stage."""
@@ -310,7 +308,6 @@ class _Emitter:
             f"    {h2}, {names['scales']}, {stride}, {zero}}};",
         ]
         push = f"rnp_rnnpool_push(&rnnpool_{i}, state, {{}}, out, stream.arena + SCRATCH);"
-        self.begin.append(f"rnp_rnnpool_begin(&rnnpool_{i}, stream.arena + {self.plan.states[stage]});")
         above = f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{"
         below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph}; pad++) {{"
         zeros = f"values[{source.index}].zeros, 0"
@@ -319,6 +316,7 @@ class _Emitter:
             f"uint8_t *const out = rnp_next_row(&stream, {i});",
             f"const int32_t row = stream.progress[{i}].taken++;",
             "int32_t stride, done = 0;",
+            *_if_first(f"rnp_rnnpool_begin(&rnnpool_{i}, state);"),
             f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
             *([above, f"    done |= {push.format(zeros)}", "}"] if ph else []),
             f"done |= {push.format('from, stride')}",
@@ -334,7 +332,6 @@ class _Emitter:
         assert isinstance(op, IntMean)
         i, source, state = stage.index, stage.sources[0], self.plan.states[stage]
         sums = f"(int32_t *)(void *)(stream.arena + {state})"
-        self.begin.append(f"rnp_mean_begin(&mean_{i}, {sums});")
         constants = [
             f"static const rnp_mean mean_{i} = {{{op.bias}, {op.multiplier}, {stage.channels}, {source.width}}};"
         ]
@@ -342,6 +339,7 @@ class _Emitter:
             "int32_t stride;",
             f"int32_t *const sums = {sums};",
             f"const int32_t row = stream.progress[{i}].taken++;",
+            *_if_first(f"rnp_mean_begin(&mean_{i}, sums);"),
             f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
             f"rnp_mean_row(&mean_{i}, from, stride, sums);",
             f"if (row == {source.rows - 1}) {{",
@@ -350,6 +348,11 @@ class _Emitter:
             "}",
         ]
         return constants, body
+
+
+def _if_first(statement: str) -> list[str]:
+    """Before a stage's first row: not sooner, since its memory may be in use by an earlier phase."""
+    return ["if (row == 0) {", f"    {statement}", "}"]
 
 
 def _zero_point(stage: Stage) -> int:

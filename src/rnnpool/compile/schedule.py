@@ -1,19 +1,23 @@
 """Where the rows of every value lie and when everything happens: one static plan, made before any code is.
 
-The order of the acts and the rows that are alive together come from ``rnnpool.cost.rowsim``; arrivals share memory as
-in ``rnnpool.cost.stream``. Sizes are the real ones: rows with their padding, tiles, states, all that the code needs.
+The network runs in phases: in the first, stages act as image rows arrive; a value that crosses a cut is stored whole,
+and the next phase takes its rows from there once the last image row has come. The order of the acts and the rows that
+are alive together come from ``rnnpool.cost.rowsim``; rows that arrive share memory as in ``rnnpool.cost.stream``. Sizes
+are the real ones: rows with their padding, tiles, states, all that the code needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from rnnpool.compile.kernel_cases import rnnpool_sizes
 from rnnpool.compile.pack import round_up
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.arena import pack
 from rnnpool.cost.rowsim import RowRun, run_rows
+from rnnpool.cost.steps import Step
 from rnnpool.errors import InputError
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.rnnpool2d import IntRNNPool
@@ -27,11 +31,17 @@ CONTEXT_BYTES = 64  # the header of the arena, pointers of 8 bytes included
 
 @dataclass
 class Place:
-    """Memory of one stage's value. Offsets are those of pixel 0 of the first row; None: there is no such memory."""
+    """Memory of one stage's value. Offsets are those of pixel 0 of the first row; None: there is no such memory.
+
+    In use in the phases ``first`` to ``last``.
+    """
 
     stage: Stage
     stride: int  # bytes from channel to channel
-    slots: int  # rows of the ring
+    slots: int  # rows of the ring; all of them where the value is stored whole
+    arrives: bool  # whether a row that arrives has memory of its own
+    first: int
+    last: int
     ring: int | None = None
     arriving: int | None = None
 
@@ -49,49 +59,140 @@ class Place:
     def row_bytes(self) -> int:
         return self.channels * self.stride
 
+    def block(self, rows: int) -> int:
+        """Bytes of memory for ``rows`` rows."""
+        return round_up(self.lead + rows * self.row_bytes, ALIGNMENT)
+
 
 @dataclass
 class Buffer:
-    """One piece of the arena, for reports."""
+    """One piece of the arena, in use in the phases ``first`` to ``last``."""
 
     name: str
-    offset: int
     bytes: int
+    first: int
+    last: int
+    offset: int = 0
 
 
 @dataclass
 class Plan:
     """The whole arena and the schedule.
 
-    ``acts`` holds for every image row the entries to be worked off: a stage's index, or LANDS + its index.
+    ``acts`` holds for every image row the entries to be worked off: a stage's index, or LANDS + its index. ``cuts`` are
+    the indices of the stages that begin a phase.
     """
 
     stages: list[Stage]
+    cuts: tuple[int, ...]
     places: dict[Stage, Place]
     states: dict[Stage, int]  # offsets of what stages keep: RNNPool's state, sums
-    progress: int  # offset of rnp_progress [stages]; the header of the arena is at 0
-    scratch: int
-    scratch_bytes: int
+    scratch: int  # offset
     wide: int  # offset of the int16 row that an output stage fills
+    progress: int  # offset of rnp_progress [stages]; the header of the arena is at 0
     bytes: int
     acts: list[list[int]]
     buffers: list[Buffer] = field(default_factory=list)
 
 
-def plan_arena(stages: Sequence[Stage]) -> Plan:
-    """Plan a streamed execution.
+def plan_arena(stages: Sequence[Stage], cuts: Sequence[int] | None = None) -> Plan:
+    """Plan an execution.
+
+    Args:
+        cuts: indices of stages that begin a phase; None: those that a search finds best, () everything by rows.
 
     Raises:
         InputError: more than 127 stages, which the schedule's bytes cannot name.
     """
     if len(stages) > LANDS - 1:
         raise InputError(f"the network has {len(stages)} stages; the schedule names at most {LANDS - 1}")
-    run = run_rows(stages, 1, len(stages), record=True)
-    places = {stage: _shape(stage, run) for stage in stages if not stage.wide}
-    arriving = [stage for stage in places if _arrives(stage, run)]
-    index_of = {stage: index for index, stage in enumerate(arriving)}
-    sizes = [_block(places[stage], 1) for stage in arriving]
-    conflicts: list[set[int]] = [set() for _ in arriving]
+    return _search(stages) if cuts is None else _plan(stages, tuple(sorted(cuts)))
+
+
+def _search(stages: Sequence[Stage]) -> Plan:
+    """Cuts added one by one, each where it saves most, as long as that saves anything."""
+    best = _plan(stages, ())
+    while True:
+        # A cut makes its crossing values whole; one whose maps alone exceed the best plan is not worth planning.
+        candidates = [
+            cut for cut in range(2, len(stages)) if cut not in best.cuts and _crossing(stages, cut) < best.bytes
+        ]
+        plans = [_plan(stages, tuple(sorted((*best.cuts, cut)))) for cut in candidates]
+        better = min(plans, key=lambda plan: plan.bytes, default=best)
+        if better.bytes >= best.bytes:
+            return best
+        best = better
+
+
+def _crossing(stages: Sequence[Stage], cut: int) -> int:
+    """Bytes of the values that are made before a cut and read behind it."""
+    return sum(
+        stage.rows * stage.channels * stage.width
+        for stage in stages[:cut]
+        if any(reader.index >= cut for reader in stage.readers)
+    )
+
+
+def _plan(stages: Sequence[Stage], cuts: tuple[int, ...]) -> Plan:
+    edges = [1, *cuts, len(stages)]
+    phase_of = [0] * len(stages)
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        phase_of[start:stop] = [number] * (stop - start)
+    runs = [run_rows(stages, start, stop, record=True) for start, stop in pairwise(edges)]
+    places = {stage: _place(stage, runs, phase_of) for stage in stages if not stage.wide}
+    final = len(runs) - 1
+    buffers = [Buffer("header", CONTEXT_BYTES, 0, final)]
+    shared: list[tuple[Buffer, list[tuple[Place, int]]]] = []  # blocks of arriving rows, with the offsets inside
+    rings: list[tuple[Buffer, Place]] = []
+    for number, run in enumerate(runs):
+        block, inside = _arrivals(run, [place for place in places.values() if place.arrives and place.first == number])
+        if block:
+            buffers.append(Buffer("arriving rows, shared", block, number, number))
+            shared.append((buffers[-1], inside))
+    for stage, place in places.items():
+        if place.slots:
+            rows = "whole" if place.last > place.first else f"{place.slots} rows"
+            buffers.append(Buffer(f"{stage.name}: {rows}", place.block(place.slots), place.first, place.last))
+            rings.append((buffers[-1], place))
+    kept: list[tuple[Stage, Buffer]] = []
+    for stage in stages:
+        if size := round_up(state_bytes(stage), ALIGNMENT):
+            buffers.append(Buffer(f"{stage.name}: state", size, phase_of[stage.index], phase_of[stage.index]))
+            kept.append((stage, buffers[-1]))
+    scratch, wide, progress = (
+        Buffer(name, round_up(size, ALIGNMENT), 0, final)
+        for name, size in (
+            ("scratch of the kernels", max(map(scratch_bytes, stages))),
+            ("output row", max(map(wide_bytes, stages))),
+            ("progress", _PROGRESS_BYTES * len(stages)),
+        )
+    )
+    buffers += [scratch, wide, progress]
+    end = _pack(buffers)
+    for buffer, inside in shared:
+        for place, offset in inside:
+            place.arriving = buffer.offset + offset + place.lead
+    for buffer, place in rings:
+        place.ring = buffer.offset + place.lead
+    return Plan(
+        list(stages),
+        cuts,
+        places,
+        {stage: buffer.offset for stage, buffer in kept},
+        scratch.offset,
+        wide.offset,
+        progress.offset,
+        round_up(end + SLACK, ALIGNMENT),
+        _acts(stages, runs, places),
+        sorted(buffers, key=lambda buffer: (buffer.first, buffer.offset)),
+    )
+
+
+def _arrivals(run: RowRun, places: Sequence[Place]) -> tuple[int, list[tuple[Place, int]]]:
+    """The block that the arriving rows of a phase share: its size, and the offsets in it."""
+    index_of = {place.stage: index for index, place in enumerate(places)}
+    sizes = [place.block(1) for place in places]
+    conflicts: list[set[int]] = [set() for _ in places]
     most = 0
     for flight in run.flights:
         inside = [index_of[stage] for stage in flight if stage in index_of]
@@ -99,36 +200,25 @@ def plan_arena(stages: Sequence[Stage]) -> Plan:
         for index in inside:
             conflicts[index].update(other for other in inside if other != index)
     offsets = pack(sizes, conflicts, most, align=ALIGNMENT)
-    shared = max((offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0)
-    plan = Plan(list(stages), places, {}, 0, 0, 0, 0, 0, _acts(stages, run, places))
-    plan.buffers.append(Buffer("header", 0, CONTEXT_BYTES))
-    end = CONTEXT_BYTES + shared
-    if shared:
-        plan.buffers.append(Buffer("arriving rows, shared", CONTEXT_BYTES, shared))
-    for stage, offset in zip(arriving, offsets, strict=True):
-        places[stage].arriving = CONTEXT_BYTES + offset + places[stage].lead
-    for stage, place in places.items():
-        if place.slots:
-            size = _block(place, place.slots)
-            place.ring = end + place.lead
-            plan.buffers.append(Buffer(f"{stage.name}: {place.slots} rows", end, size))
-            end += size
-    for stage in stages:
-        if kept := state_bytes(stage):
-            plan.states[stage] = end
-            plan.buffers.append(Buffer(f"{stage.name}: state", end, kept))
-            end += round_up(kept, ALIGNMENT)
-    plan.scratch, plan.scratch_bytes = end, round_up(max(scratch_bytes(stage) for stage in stages), ALIGNMENT)
-    plan.buffers.append(Buffer("scratch of the kernels", end, plan.scratch_bytes))
-    end += plan.scratch_bytes
-    plan.wide, wide = end, round_up(max((wide_bytes(stage) for stage in stages), default=0), ALIGNMENT)
-    if wide:
-        plan.buffers.append(Buffer("output row", end, wide))
-    end += wide
-    plan.progress = end
-    plan.buffers.append(Buffer("progress", end, _PROGRESS_BYTES * len(stages)))
-    plan.bytes = round_up(end + _PROGRESS_BYTES * len(stages) + SLACK, ALIGNMENT)
-    return plan
+    size = max((offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0)
+    return size, list(zip(places, offsets, strict=True))
+
+
+def _pack(buffers: Sequence[Buffer]) -> int:
+    """Offsets such that buffers of common phases do not overlap; the header stays at 0. Returns the end."""
+    header, *rest = buffers
+    conflicts = [
+        {j for j, b in enumerate(rest) if j != i and a.first <= b.last and b.first <= a.last}
+        for i, a in enumerate(rest)
+    ]
+    phases = max(buffer.last for buffer in buffers) + 1
+    bound = max(sum(b.bytes for b in rest if b.first <= phase <= b.last) for phase in range(phases))
+    # Maps that are handed from phase to phase take turns at both ends; what a phase needs for itself lies between.
+    high = [b.last > b.first and b.first % 2 == 1 and b.last - b.first < phases - 1 for b in rest]
+    offsets = pack([b.bytes for b in rest], conflicts, bound, high=high, align=ALIGNMENT)
+    for buffer, offset in zip(rest, offsets, strict=True):
+        buffer.offset = header.bytes + offset
+    return max(buffer.offset + buffer.bytes for buffer in buffers)
 
 
 def state_bytes(stage: Stage) -> int:
@@ -156,15 +246,16 @@ def wide_bytes(stage: Stage) -> int:
     return 2 * round_up(stage.width) * round_up(stage.channels, 2) if stage.wide else 0
 
 
-def _shape(stage: Stage, run: RowRun) -> Place:
+def _place(stage: Stage, runs: Sequence[RowRun], phase_of: Sequence[int]) -> Place:
     gap = max((_padding(reader, stage) for reader in stage.readers), default=0)  # type: ignore[arg-type]
-    counted = run.occupancy[stage]
-    slots = counted.peak - 1 if _arrives(stage, run) else counted.peak
-    return Place(stage, round_up(stage.width + gap), slots)
-
-
-def _arrives(stage: Stage, run: RowRun) -> bool:
-    return not stage.wide and run.occupancy[stage].peak > run.occupancy[stage].rest
+    stride = round_up(stage.width + gap)
+    first = phase_of[stage.index]
+    last = max((phase_of[reader.index] for reader in stage.readers), default=first)
+    if last > first:
+        return Place(stage, stride, stage.rows, False, first, last)
+    counted = runs[first].occupancy[stage]
+    arrives = counted.peak > counted.rest
+    return Place(stage, stride, counted.peak - arrives, arrives, first, last)
 
 
 def _padding(reader: Stage, source: Stage) -> int:
@@ -177,16 +268,12 @@ def _padding(reader: Stage, source: Stage) -> int:
     return 0
 
 
-def _block(place: Place, rows: int) -> int:
-    return round_up(place.lead + rows * place.row_bytes, ALIGNMENT)
-
-
-def _acts(stages: Sequence[Stage], run: RowRun, places: dict[Stage, Place]) -> list[list[int]]:
+def _acts(stages: Sequence[Stage], runs: Sequence[RowRun], places: dict[Stage, Place]) -> list[list[int]]:
     """The schedule, with the landings put in: a row lands as soon as the ring has room for it."""
     made = [0] * len(stages)
     acted = [0] * len(stages)
     landed = [0] * len(stages)
-    flying = [stage for stage in places if _arrives(stage, run)]
+    flying = [place for place in places.values() if place.arrives]
 
     def alive(stage: Stage) -> int:
         low = made[stage.index]
@@ -198,26 +285,31 @@ def _acts(stages: Sequence[Stage], run: RowRun, places: dict[Stage, Place]) -> l
         return made[stage.index] - low
 
     def land(entries: list[int]) -> None:
-        for stage in flying:
-            if landed[stage.index] < made[stage.index] and alive(stage) <= places[stage].slots:
-                landed[stage.index] = made[stage.index]
-                entries.append(LANDS | stage.index)
+        for place in flying:
+            index = place.stage.index
+            if landed[index] < made[index] and alive(place.stage) <= place.slots:
+                landed[index] = made[index]
+                entries.append(LANDS | index)
 
-    schedule, begin = [], 0
-    for row in range(stages[0].rows):
-        entries: list[int] = []
-        made[0] += 1
-        for step, act in run.acts[begin : run.arrivals[row]]:
-            index = step.index
-            entries.append(index)
-            acted[index] += 1
-            if not step.takes:
-                made[index] += 1
+    def work_off(acts: Sequence[tuple[Step, int]], entries: list[int]) -> None:
+        for step, act in acts:
+            entries.append(step.index)
+            acted[step.index] += 1
+            if step.takes:  # its input row may land before its output row appears
                 land(entries)
+                made[step.index] += act in step.after
             else:
+                made[step.index] += 1
                 land(entries)
-                made[index] += act in step.after
-        begin = run.arrivals[row]
         land(entries)
-        schedule.append(entries)
+
+    schedule: list[list[int]] = []
+    begin = 0
+    for row in range(stages[0].rows):
+        made[0] += 1
+        schedule.append([])
+        work_off(runs[0].acts[begin : runs[0].arrivals[row]], schedule[-1])
+        begin = runs[0].arrivals[row]
+    for run in runs[1:]:
+        work_off(run.acts, schedule[-1])
     return schedule
