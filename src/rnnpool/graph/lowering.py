@@ -136,6 +136,8 @@ class Tracer:
         rule = FUNCTIONS.get(name)
         if rule is None:
             return self._unknown(name, func, args, kwargs)
+        if kwargs.get("out", ...) is None:
+            kwargs = {key: value for key, value in kwargs.items() if key != "out"}
         result = rule(self, *args, **kwargs)
         writer = is_in_place(func, kwargs)
         target = args[0] if args else kwargs.get("input")
@@ -150,11 +152,21 @@ class Tracer:
         return target
 
     def _unknown(self, name: str, func: Callable, args: Sequence, kwargs: dict[str, Any]) -> Any:
-        """A value that nothing known may use: whether it is used, or decides a branch, shows later."""
+        from rnnpool.graph import ops
+
+        kinds = sorted(getattr(ops, kind).kind for kind in ops.__all__)
         message = (
             f"{self.place()}: the graph has no operator for torch's {name!r}; write it with operators that it has"
-            f" ({', '.join(sorted(kind.kind for kind in Op.__subclasses__()))}), or add a file to rnnpool.graph.ops"
+            f" ({', '.join(kinds)}), or add a file to rnnpool.graph.ops"
         )
+        origins = [
+            leaf.unknown for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Traced) and leaf.unknown
+        ]
+        return self.later(origins[0] if origins else message, func, *args, **kwargs)
+
+    def later(self, message: str, func: Callable, *args: Any, **kwargs: Any) -> Any:
+        """A result that no operator may use, for that would raise ``message``: it may go unused, or decide a branch,
+        which is another error."""
         try:
             with torch._C.DisableTorchFunctionSubclass():
                 result = func(*args, **kwargs)

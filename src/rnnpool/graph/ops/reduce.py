@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 
 from rnnpool.errors import InputError
@@ -71,7 +72,8 @@ def _mean(
     tracer: Tracer, input: Traced, dim: int | Sequence[int] | None = None, keepdim: bool = False, **kwargs: Any
 ) -> Traced:
     if _dims(input, dim) != (2, 3):
-        raise InputError(f"{tracer.place()}: a mean over dimensions {dim}; it may be over (2, 3), the whole map")
+        message = f"{tracer.place()}: a mean over dimensions {dim}; it may be over (2, 3), the whole map"
+        return tracer.later(message, torch.mean, input, dim, keepdim)
     return tracer.add(GlobalPool("avg", keepdim), input)
 
 
@@ -89,6 +91,6 @@ def _amax(tracer: Tracer, input: Traced, dim: int | Sequence[int] | None = None,
 def _max(tracer: Tracer, input: Traced, dim: object = None, keepdim: bool = False) -> ValuesIndices | Traced:
     if not isinstance(dim, int):
         message = f"{tracer.place()}: the maximum of a whole tensor, or of two, is no operator of the graph"
-        return Traced.make(tracer, None, (), message)
+        return tracer.later(message, torch.max, *([input] if dim is None else [input, dim]))
     values = _amax(tracer, input, dim, keepdim)
     return ValuesIndices(values, Traced.make(tracer, None, values.shape, f"{tracer.place()}: max's indices are used"))
