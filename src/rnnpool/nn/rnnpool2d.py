@@ -91,7 +91,7 @@ class RNNPool2d(nn.Module):
             x = F.pad(x, (pw, pw, ph, ph))
         # Rows and columns beyond the last patch are not projected either.
         height, width = ((size - k) // s * s + k for size, k, s in zip(x.shape[2:], (kh, kw), (sh, sw), strict=True))
-        p = self.rnn1.project(x[:, :, :height, :width])  # (B, h1, H, W)
+        p = self.rnn1.project(x, (height, width))  # (B, h1, H, W)
         rows = sweep(p.transpose(2, 3), self.rnn1, kw, sw)  # (B, h1, OW, H): each row, for every window of columns
         rows = self.rnn2.project(rows).transpose(2, 3)  # (B, h2, H, OW)
         rows = sweep(rows, self.rnn2, kh, sh, bidirectional=True)  # (B, 2*h2, OH, OW)

@@ -1,4 +1,4 @@
-"""The fused C++ sweep: built on first use with the machine's own compiler, absent without complaint.
+"""The fused C++ sweep and projection: built on first use with the machine's own compiler, absent without complaint.
 
 ``status()`` says which path sweeps take and why; ``disabled()`` turns the native one off for a block of code, as tests
 and benchmarks do. The library is plain C (no PyTorch headers); ``build`` compiles, caches and loads it.
@@ -27,6 +27,17 @@ class _Problem(ctypes.Structure):
         + [(f"dp_{name}", ctypes.c_int64) for name in ("image", "channel", "position", "line")]
         + [(name, ctypes.c_int32) for name in ("directions", "piecewise", "threads")]
         + [(name, ctypes.c_double) for name in ("zeta", "nu")]
+    )
+
+
+class _Projection(ctypes.Structure):
+    """Mirror of ``struct Projection`` in projection.cpp."""
+
+    _fields_ = (
+        [(name, ctypes.c_int64) for name in ("images", "inputs", "outputs", "rows", "columns")]
+        + [(f"{tensor}_{name}", ctypes.c_int64) for tensor in ("x", "p", "dx") for name in ("image", "channel", "row")]
+        + [(name, ctypes.c_int64) for name in ("dx_rows", "dx_columns")]
+        + [("threads", ctypes.c_int32)]
     )
 
 
@@ -83,6 +94,32 @@ def backward(
     return dp, d_weight.view(h, h), d_gate, d_candidate, d_zeta.squeeze(), d_nu.squeeze()
 
 
+def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
+    """weight (o, c) times the pixels of x (B, c, H, W), columns adjacent -> (B, o, height, width)."""
+    p = x.new_empty(x.shape[0], weight.shape[0], height, width)
+    if not _call("project", _projection(x, p, x), x, weight.contiguous(), p):
+        raise RuntimeError("the native projection failed")
+    return p
+
+
+def project_backward(x: Tensor, weight: Tensor, dp: Tensor, need_dx: bool) -> tuple[Tensor | None, Tensor]:
+    """Gradients of x, of its own size and contiguous, and of weight."""
+    dp = dp.contiguous()
+    dx = x.new_empty(x.shape) if need_dx else None
+    dw = x.new_empty(weight.shape)
+    problem = _projection(x, dp, x if dx is None else dx)
+    if not _call("project_backward", problem, x, weight.contiguous(), dp, dx, dw):
+        raise RuntimeError("the native projection's gradient failed")
+    return dx, dw
+
+
+def _projection(x: Tensor, p: Tensor, dx: Tensor) -> _Projection:
+    images, outputs, height, width = p.shape
+    strides = (stride for tensor in (x, p, dx) for stride in tensor.stride()[:3])
+    sizes = (images, x.shape[1], outputs, height, width)
+    return _Projection(*sizes, *strides, *dx.shape[2:], torch.get_num_threads())
+
+
 def _dense(parameters: Sequence[Tensor]) -> list[Tensor]:
     return [parameter.contiguous() for parameter in parameters[:3]]
 
@@ -101,7 +138,9 @@ def _problem(
     )
 
 
-def _call(name: str, problem: _Problem, *tensors: Tensor) -> bool:
+def _call(name: str, problem: ctypes.Structure, *tensors: Tensor | None) -> bool:
     loaded, _ = library()
+    assert tensors[0] is not None
     function = getattr(loaded, f"rnnpool_{name}_{_SUFFIX[tensors[0].dtype]}")
-    return function(ctypes.byref(problem), *(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors)) == 0
+    pointers = (ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors)
+    return function(ctypes.byref(problem), *pointers) == 0

@@ -1,4 +1,4 @@
-"""Compile sweep.cpp with the machine's own compiler, keep the library, load it; or say why that cannot be.
+"""Compile the C++ here with the machine's own compiler, keep the library, load it; or say why that cannot be.
 
 A library is kept under ``$XDG_CACHE_HOME/rnnpool`` (``~/.cache/rnnpool``) by the hash of everything it depends on:
 source, flags, compiler and processor. Several processes may build at once: each writes a file of its own and renames
@@ -83,7 +83,7 @@ def find_compiler() -> list[str] | None:
 
 def _compile(compiler: list[str], target: Path) -> None:
     for tuning in TUNING:
-        command = [*compiler, *FLAGS, *tuning, str(FOLDER / "sweep.cpp"), "-o", str(target)]
+        command = [*compiler, *FLAGS, *tuning, *map(str, sorted(FOLDER.glob("*.cpp"))), "-o", str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return

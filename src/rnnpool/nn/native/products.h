@@ -4,15 +4,16 @@
 
 #include "vector.h"
 
-// For `Units` rows of out = base + M in, M[j * h + i] the weight of in_j in out_i; `done(i, v, sum)` takes each sum.
+// For `Units` rows of out = base + M in, m[j * outputs + i] the weight of in_j in out_i; `done(i, v, sum)` takes each
+// sum; no base: zero.
 template <typename T, int Units, typename Done>
-static inline void tile_multiply_add(int h, int i, const T* __restrict m, const V<T>* __restrict in,
+static inline void tile_multiply_add(int outputs, int inputs, int i, const T* __restrict m, const V<T>* __restrict in,
                                      const V<T>* __restrict base, Done done) {
   V<T> sum[Units][NV];
   for (int k = 0; k < Units; ++k)
-    for (int v = 0; v < NV; ++v) sum[k][v] = base[NV * (i + k) + v];
-  for (int j = 0; j < h; ++j) {
-    const T* row = m + int64_t(j) * h + i;
+    for (int v = 0; v < NV; ++v) sum[k][v] = base ? base[NV * (i + k) + v] : V<T>{};
+  for (int j = 0; j < inputs; ++j) {
+    const T* row = m + int64_t(j) * outputs + i;
     for (int k = 0; k < Units; ++k)
       for (int v = 0; v < NV; ++v) sum[k][v] += row[k] * in[NV * j + v];
   }
@@ -21,43 +22,44 @@ static inline void tile_multiply_add(int h, int i, const T* __restrict m, const 
 }
 
 template <typename T, typename Done>
-static inline void multiply_add(int h, const T* __restrict m, const V<T>* __restrict in, const V<T>* __restrict base,
-                                Done done) {
+static inline void multiply_add(int outputs, int inputs, const T* __restrict m, const V<T>* __restrict in,
+                                const V<T>* __restrict base, Done done) {
   int i = 0;
-  for (; i + kTile <= h; i += kTile) tile_multiply_add<T, kTile>(h, i, m, in, base, done);
-  for (; i + 2 <= h; i += 2) tile_multiply_add<T, 2>(h, i, m, in, base, done);
-  for (; i < h; ++i) tile_multiply_add<T, 1>(h, i, m, in, base, done);
+  for (; i + kTile <= outputs; i += kTile) tile_multiply_add<T, kTile>(outputs, inputs, i, m, in, base, done);
+  for (; i + 2 <= outputs; i += 2) tile_multiply_add<T, 2>(outputs, inputs, i, m, in, base, done);
+  for (; i < outputs; ++i) tile_multiply_add<T, 1>(outputs, inputs, i, m, in, base, done);
 }
 
-// acc[i * h + j] += sum over `rows` of left[row][i] * right[row][j], lane by lane; lanes are summed once, at the end.
+// acc[i * m + j] += sum over `rows` of left[row][i] * right[row][j], i < n, j < m, lane by lane; lanes are summed once,
+// at the end.
 template <typename T, int I, int J>
-static inline void tile_outer_products(int h, int rows, int i, int j, const V<T>* __restrict left,
+static inline void tile_outer_products(int n, int m, int rows, int i, int j, const V<T>* __restrict left,
                                        const V<T>* __restrict right, V<T>* __restrict acc) {
   V<T> sum[I][J];
   for (int a = 0; a < I; ++a)
-    for (int b = 0; b < J; ++b) sum[a][b] = acc[int64_t(i + a) * h + j + b];
+    for (int b = 0; b < J; ++b) sum[a][b] = acc[int64_t(i + a) * m + j + b];
   for (int r = 0; r < rows; ++r) {
-    const V<T>*x = left + int64_t(r) * NV * h + NV * i, *y = right + int64_t(r) * NV * h + NV * j;
+    const V<T>*x = left + int64_t(r) * NV * n + NV * i, *y = right + int64_t(r) * NV * m + NV * j;
     for (int v = 0; v < NV; ++v)
       for (int a = 0; a < I; ++a)
         for (int b = 0; b < J; ++b) sum[a][b] += x[NV * a + v] * y[NV * b + v];
   }
   for (int a = 0; a < I; ++a)
-    for (int b = 0; b < J; ++b) acc[int64_t(i + a) * h + j + b] = sum[a][b];
+    for (int b = 0; b < J; ++b) acc[int64_t(i + a) * m + j + b] = sum[a][b];
+}
+
+template <typename T, int I>
+static inline void rows_of_outer_products(int n, int m, int rows, int i, const V<T>* left, const V<T>* right,
+                                          V<T>* acc) {
+  int j = 0;
+  for (; j + 4 <= m; j += 4) tile_outer_products<T, I, 4>(n, m, rows, i, j, left, right, acc);
+  for (; j < m; ++j) tile_outer_products<T, I, 1>(n, m, rows, i, j, left, right, acc);
 }
 
 template <typename T>
-static inline void outer_products(int h, int rows, const V<T>* left, const V<T>* right, V<T>* acc) {
+static inline void outer_products(int n, int m, int rows, const V<T>* left, const V<T>* right, V<T>* acc) {
   constexpr int I = kTile / 2;
   int i = 0;
-  for (; i + I <= h; i += I) {
-    int j = 0;
-    for (; j + 4 <= h; j += 4) tile_outer_products<T, I, 4>(h, rows, i, j, left, right, acc);
-    for (; j < h; ++j) tile_outer_products<T, I, 1>(h, rows, i, j, left, right, acc);
-  }
-  for (; i < h; ++i) {
-    int j = 0;
-    for (; j + 4 <= h; j += 4) tile_outer_products<T, 1, 4>(h, rows, i, j, left, right, acc);
-    for (; j < h; ++j) tile_outer_products<T, 1, 1>(h, rows, i, j, left, right, acc);
-  }
+  for (; i + I <= n; i += I) rows_of_outer_products<T, I>(n, m, rows, i, left, right, acc);
+  for (; i < n; ++i) rows_of_outer_products<T, 1>(n, m, rows, i, left, right, acc);
 }

@@ -12,12 +12,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <thread>
 #include <vector>
 
 #include "gates.h"
 #include "lines.h"
 #include "products.h"
+#include "threads.h"
 
 // What one call works on; mirrored by _Problem in __init__.py.
 struct Problem {
@@ -48,7 +48,7 @@ static inline void step(const Cell<T>& cell, const V<T>* __restrict p, const V<T
                         V<T>* __restrict z_out, V<T>* __restrict c_out) {
   const T both = cell.zeta + cell.nu, zeta = cell.zeta;
   if (h) {
-    multiply_add<T>(cell.h, cell.u_transposed.data(), h, p, [&](int i, int v, V<T> pre) {
+    multiply_add<T>(cell.h, cell.h, cell.u_transposed.data(), h, p, [&](int i, int v, V<T> pre) {
       const int at = NV * i + v;
       V<T> z, c;
       gates<T, Piecewise>(pre, cell.unit[size_t(i)], z, c);
@@ -155,11 +155,11 @@ static void backward_blocks(const Problem& q, const Cell<T>& cell, const T* p, c
           step_back<T, Piecewise>(cell, dh, t ? states.data + (t - 1) * row : nullptr, zs.data + t * row,
                                   cs.data + t * row, d, dline.data + position_of(q, w, t, direction) * row, dkept,
                                   sums.block.data);
-          if (t) multiply_add<T>(h, cell.u, d, dkept, [&](int i, int v, V<T> sum) { dbefore[NV * i + v] = sum; });
+          if (t) multiply_add<T>(h, h, cell.u, d, dkept, [&](int i, int v, V<T> sum) { dbefore[NV * i + v] = sum; });
           dh = dbefore;
         }
         // dU[i][j] = sum_t dpre_t[i] h_(t-1)[j]: step t pairs with the state before it.
-        outer_products<T>(h, int(q.kernel) - 1, dpre.data + row, states.data, sums.block.data);
+        outer_products<T>(h, h, int(q.kernel) - 1, dpre.data + row, states.data, sums.block.data);
       }
     }
     scatter(q.length, q.channels, reinterpret_cast<const T*>(dline.data), lanes, q.dp, dp);
@@ -169,21 +169,6 @@ static void backward_blocks(const Problem& q, const Cell<T>& cell, const T* p, c
 
 template <typename T> static int64_t block_count(const Problem& q) {
   return (q.images * q.lines + kLanes<T> - 1) / kLanes<T>;
-}
-
-template <typename T> static int thread_count(const Problem& q) {
-  return int(std::max<int64_t>(1, std::min<int64_t>(q.threads, block_count<T>(q))));
-}
-
-// function(thread, first block, block after its last) on every thread.
-template <typename T, typename Function> static void in_threads(const Problem& q, Function function) {
-  const int threads = thread_count<T>(q);
-  const int64_t blocks = block_count<T>(q);
-  std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i)
-    others.emplace_back([=, &function] { function(i, blocks * i / threads, blocks * (i + 1) / threads); });
-  function(0, 0, blocks / threads);
-  for (auto& thread : others) thread.join();
 }
 
 // False where |b_h - b_z| is beyond what the shared exponential is exact for.
@@ -206,7 +191,7 @@ template <typename T>
 static int run_forward(const Problem& q, const T* p, const T* u, const T* bias_gate, const T* bias_candidate, T* y) {
   Cell<T> cell;
   if (!make_cell(q, u, bias_gate, bias_candidate, cell)) return 1;
-  in_threads<T>(q, [&](int, int64_t from, int64_t to) {
+  in_threads(q.threads, block_count<T>(q), [&](int, int64_t from, int64_t to) {
     if (q.piecewise) forward_blocks<T, true>(q, cell, p, y, from, to);
     else forward_blocks<T, false>(q, cell, p, y, from, to);
   });
@@ -220,8 +205,8 @@ static int run_backward(const Problem& q, const T* p, const T* u, const T* bias_
   Cell<T> cell;
   if (!make_cell(q, u, bias_gate, bias_candidate, cell)) return 1;
   std::vector<Sums<T>> sums;
-  for (int i = 0; i < thread_count<T>(q); ++i) sums.emplace_back(cell.h);
-  in_threads<T>(q, [&](int thread, int64_t from, int64_t to) {
+  for (int i = 0; i < thread_count(q.threads, block_count<T>(q)); ++i) sums.emplace_back(cell.h);
+  in_threads(q.threads, block_count<T>(q), [&](int thread, int64_t from, int64_t to) {
     if (q.piecewise) backward_blocks<T, true>(q, cell, p, dy, dp, sums[size_t(thread)], from, to);
     else backward_blocks<T, false>(q, cell, p, dy, dp, sums[size_t(thread)], from, to);
   });

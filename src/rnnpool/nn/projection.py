@@ -1,0 +1,42 @@
+"""W x of every pixel of a map, a 1x1 convolution, with a native form for few channels and many pixels.
+
+A convolution library is made for many channels: at the sizes of an RNNPool it spent as long on W x and its gradient as
+the sweeps take. The native form (``rnnpool.nn.native``) reads a tile of pixels once, and a part of a map in place.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rnnpool.nn import native
+
+
+def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
+    """weight (o, c) times the first rows and columns of x (B, c, H, W) -> (B, o, height, width)."""
+    compiling = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
+    if not compiling and x.dtype == weight.dtype and x.stride(3) == 1 and native.available(x):
+        return Projection.apply(x, weight, height, width)
+    return F.conv2d(x[:, :, :height, :width], weight[:, :, None, None])
+
+
+class Projection(torch.autograd.Function):
+    """``project`` natively; a backward pass that is itself differentiated runs in torch operators."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, weight, height, width = inputs
+        ctx.save_for_backward(x, weight)
+        return native.project(x, weight, height, width)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (dp,) = upstream
+        x, weight = ctx.saved_tensors
+        height, width = dp.shape[2:]
+        if torch.is_grad_enabled() or not native.available(x):
+            margins = (0, x.shape[3] - width, 0, x.shape[2] - height)
+            dx = F.pad(F.conv2d(dp, weight.T[:, :, None, None]), margins)
+            return dx, torch.einsum("bohw,bchw->oc", dp, x[:, :, :height, :width]), None, None
+        return *native.project_backward(x, weight, dp, need_dx=ctx.needs_input_grad[0]), None, None
