@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import Deciding, Functional, Named, Tapped
+from made_networks import Deciding, Functional, Named, Tapped
 from torch import fx, nn
 
 import rnnpool
@@ -164,6 +164,8 @@ def test_the_published_network_by_surgery() -> None:
     base = create_model("resnet18", num_classes=4)
     cut = rnnpool.replace(base, "features.maxpool", "features.layer2", input_size=(3, 64, 64), kernel=8).eval()
     built = create_model("resnet18-rnnpool", num_classes=4).eval()
+    assert not hasattr(cut, "registry_name")
+    assert base.registry_name == "resnet18"
     state = {key.replace("features.rnnpool", "features.maxpool"): value for key, value in built.state_dict().items()}
     cut.load_state_dict(state)
     x = torch.randn(2, 3, 64, 64)

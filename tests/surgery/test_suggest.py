@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import Functional, Named
+from made_networks import Functional, Named
 from torch import nn
 
 import rnnpool

@@ -86,6 +86,7 @@ def replace(
     device, dtype = same_place(model)
     layer = layer.to(device, dtype).train(model.training)
     copied = copy.deepcopy(model)
+    copied.__dict__.pop("registry_name", None)  # its weights would be saved as those of the network it was
     if run is None:
         copied = _without_nodes(copied, start, stop, layer)
     else:
