@@ -13,10 +13,12 @@ from rnnpool.compile.kernel_cases import (
     HEADERS,
     KernelCase,
     add_case,
+    border_case,
     conv_case,
     dense_case,
     depthwise_case,
     expand_project_case,
+    l2norm_case,
     mean_case,
     projection_case,
     rnnpool_case,
@@ -29,7 +31,8 @@ from rnnpool.compile.random_layers import (
     random_rnnpool,
     random_states,
 )
-from rnnpool.integer.elementwise import quantise_add, quantise_mean
+from rnnpool.integer.elementwise import IntPad, quantise_add, quantise_mean
+from rnnpool.integer.l2norm import quantise_l2norm
 from rnnpool.integer.recurrent import quantise_projection
 from rnnpool.integer.tensors import Quantisation
 from rnnpool.target.cases import Result, run_cases_on_host, run_cases_on_target
@@ -79,6 +82,8 @@ def odd_cases(rng) -> list[KernelCase]:
         add_case(quantise_add(scales[0], scales[1], wide), wide.zero_point, row, other_row),
         add_case(quantise_add(scales[0], scales[1], wide), wide.zero_point, row, half_row),
         mean_case(quantise_mean(scales[0], scales[2], tall[0].size), tall),
+        border_case(IntPad((draw(0, 3), draw(0, 5), 0, 0), bool(draw(0, 1)), draw(0, 255)), row),
+        l2norm_case(quantise_l2norm(scales[0], Quantisation(1 / 100, draw(0, 255)), channels, draw(0, 1) * 0.01), row),
         dense_case(random_conv(rng, draw(1, 9), dense_in), random_map(rng, dense_in, 1, 1)[:, 0, 0]),
         step_case(cell, p, random_states(rng, 2, units)),
         step_case(cell, p, None),

@@ -17,7 +17,8 @@ from rnnpool.compile.stages import Stage, build_stages
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
 from rnnpool.integer.convolution import IntConv
-from rnnpool.integer.elementwise import IntAdd, IntMean
+from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
+from rnnpool.integer.l2norm import IntL2Norm
 from rnnpool.integer.network import ChannelScales, IntNetwork
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.tensors import Quantisation
@@ -251,6 +252,47 @@ class _Emitter:
             f"{self.plan.places[stage].stride});",
             f"rnp_row_made(&stream, {i});",
         ]
+
+    def _border(self, stage: Stage) -> tuple[list[str], list[str]]:
+        op = stage.ints[0].op
+        assert isinstance(op, IntPad)
+        i, source = stage.index, stage.sources[0]
+        left, right, top, _ = op.sides
+        stride, zero = self._place(stage)
+        constants = [
+            f"static const rnp_border border_{i} = {{{stage.channels}, {source.width}, {left}, {right}, "
+            f"{int(op.replicate)}, {stride}, {zero}}};"
+        ]
+        last = source.rows - 1
+        row = f"stream.progress[{i}].made - {top}"
+        nearest = f"const int32_t row = {row};"
+        if op.replicate:
+            nearest = f"const int32_t moved = {row}, row = moved < 0 ? 0 : moved > {last} ? {last} : moved;"
+        body = [
+            "int32_t stride;",
+            nearest,
+            f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+            f"rnp_border_row(&border_{i}, from, stride, rnp_next_row(&stream, {i}));",
+            f"rnp_row_made(&stream, {i});",
+        ]
+        return constants, body
+
+    def _l2norm(self, stage: Stage) -> tuple[list[str], list[str]]:
+        op = stage.ints[0].op
+        assert isinstance(op, IntL2Norm)
+        i, source = stage.index, stage.sources[0]
+        constants = [
+            f"static const rnp_l2norm l2norm_{i} = {{{op.bias}, {op.numerator}u, {op.zero_in}, {op.zero_out}, "
+            f"{stage.channels}, {stage.width}, {self.plan.places[stage].stride}}};"
+        ]
+        body = [
+            "int32_t stride;",
+            f"const int32_t row = stream.progress[{i}].made;",
+            f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+            f"rnp_l2norm_row(&l2norm_{i}, from, stride, rnp_next_row(&stream, {i}));",
+            f"rnp_row_made(&stream, {i});",
+        ]
+        return constants, body
 
     def _depthwise(self, stage: Stage) -> tuple[list[str], list[str]]:
         op = stage.ints[0].op

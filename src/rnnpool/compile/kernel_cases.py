@@ -22,17 +22,20 @@ from rnnpool.compile.pack import (
     split_lanes,
 )
 from rnnpool.integer.convolution import IntConv
-from rnnpool.integer.elementwise import IntAdd, IntMean
+from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
+from rnnpool.integer.l2norm import IntL2Norm
 from rnnpool.integer.recurrent import IntCell, IntProjection
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.target.cases import Case
 
 HEADERS = (
     "rnp_add.h",
+    "rnp_border.h",
     "rnp_conv.h",
     "rnp_dense.h",
     "rnp_depthwise.h",
     "rnp_fastgrnn.h",
+    "rnp_l2norm.h",
     "rnp_mean.h",
     "rnp_pair.h",
     "rnp_rnnpool.h",
@@ -332,6 +335,41 @@ def add_case(add: IntAdd, zero_out: int, a: NDArray[np.uint8], b: NDArray[np.uin
 
     name = f"add{' upsampled' if upsample else ''}, {width} pixels x {channels}"
     return KernelCase(name, Case(code, arrays), read, with_padding(y, zero_out), 2 * y.size)
+
+
+def border_case(pad: IntPad, x: NDArray[np.uint8]) -> KernelCase:
+    """A row (C, 1, W) with pixels added to its left and right."""
+    y = pad.run(x)
+    channels, _, width = x.shape
+    left, right, _, _ = pad.sides
+    source = PlanarMap.of(x, 1, pad.zero_point)
+    pitch = row_pitch(y.shape[2])
+    code = f"""
+    const rnp_border layer = {{{channels}, {width}, {left}, {right}, {int(pad.replicate)}, {pitch}, {pad.zero_point}}};
+    rnp_border_row(&layer, @x + {_LEFT}, {source.pitch}, @out + {_LEFT});"""
+    arrays: dict[str, NDArray] = {"x": source.memory, "out": np.zeros(_LEFT + channels * pitch, np.uint8)}
+
+    def read(arrays: Mapping[str, NDArray]) -> NDArray:
+        return read_map(arrays["out"], channels, 1, y.shape[2])
+
+    return KernelCase(f"border {left} {right}", Case(code, arrays), read, with_padding(y, pad.zero_point), y.size)
+
+
+def l2norm_case(norm: IntL2Norm, x: NDArray[np.uint8]) -> KernelCase:
+    """A row (C, 1, W), each pixel normalised."""
+    channels, _, width = x.shape
+    source = PlanarMap.of(x, 1, norm.zero_in)
+    code = f"""
+    const rnp_l2norm layer = {{{norm.bias}, {norm.numerator}u, {norm.zero_in}, {norm.zero_out}, {channels}, {width},
+                               {source.pitch}}};
+    rnp_l2norm_row(&layer, @x + {_LEFT}, {source.pitch}, @out + {_LEFT});"""
+    arrays: dict[str, NDArray] = {"x": source.memory, "out": np.zeros_like(source.memory)}
+
+    def read(arrays: Mapping[str, NDArray]) -> NDArray:
+        return read_map(arrays["out"], channels, 1, width)
+
+    expected = with_padding(norm.run(x), norm.zero_out)
+    return KernelCase(f"l2 norm of {channels} channels", Case(code, arrays), read, expected, 2 * x.size)
 
 
 def mean_case(mean: IntMean, x: NDArray[np.uint8]) -> KernelCase:

@@ -106,18 +106,32 @@ def plan_arena(stages: Sequence[Stage], cuts: Sequence[int] | None = None) -> Pl
     """
     if len(stages) > LANDS - 1:
         raise InputError(f"the network has {len(stages)} stages; the schedule names at most {LANDS - 1}")
-    return _search(stages) if cuts is None else _plan(stages, tuple(sorted(cuts)))
+    runner = _Runner(stages)
+    return _search(runner) if cuts is None else _plan(runner, tuple(sorted(cuts)))
 
 
-def _search(stages: Sequence[Stage]) -> Plan:
+class _Runner:
+    """Runs of phases, each simulated once: a search asks for most of them again and again."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = stages
+        self._runs: dict[tuple[int, int], RowRun] = {}
+
+    def run(self, start: int, stop: int) -> RowRun:
+        if (start, stop) not in self._runs:
+            self._runs[start, stop] = run_rows(self.stages, start, stop, record=True)
+        return self._runs[start, stop]
+
+
+def _search(runner: _Runner) -> Plan:
     """Cuts added one by one, each where it saves most, as long as that saves anything."""
-    best = _plan(stages, ())
+    stages, best = runner.stages, _plan(runner, ())
     while True:
         # A cut makes its crossing values whole; one whose maps alone exceed the best plan is not worth planning.
         candidates = [
             cut for cut in range(2, len(stages)) if cut not in best.cuts and _crossing(stages, cut) < best.bytes
         ]
-        plans = [_plan(stages, tuple(sorted((*best.cuts, cut)))) for cut in candidates]
+        plans = [_plan(runner, tuple(sorted((*best.cuts, cut)))) for cut in candidates]
         better = min(plans, key=lambda plan: plan.bytes, default=best)
         if better.bytes >= best.bytes:
             return best
@@ -133,12 +147,13 @@ def _crossing(stages: Sequence[Stage], cut: int) -> int:
     )
 
 
-def _plan(stages: Sequence[Stage], cuts: tuple[int, ...]) -> Plan:
+def _plan(runner: _Runner, cuts: tuple[int, ...]) -> Plan:
+    stages = runner.stages
     edges = [1, *cuts, len(stages)]
     phase_of = [0] * len(stages)
     for number, (start, stop) in enumerate(pairwise(edges)):
         phase_of[start:stop] = [number] * (stop - start)
-    runs = [run_rows(stages, start, stop, record=True) for start, stop in pairwise(edges)]
+    runs = [runner.run(start, stop) for start, stop in pairwise(edges)]
     places = {stage: _place(stage, runs, phase_of) for stage in stages if not stage.wide}
     final = len(runs) - 1
     buffers = [Buffer("header", CONTEXT_BYTES, 0, final)]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from rnnpool.cost.steps import NEVER, Read, Step
 from rnnpool.errors import InputError
 from rnnpool.integer.convolution import IntConv
-from rnnpool.integer.elementwise import IntAdd, IntMean
-from rnnpool.integer.network import IntNetwork, IntNode
+from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
+from rnnpool.integer.l2norm import IntL2Norm
+from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
 from rnnpool.integer.rnnpool2d import IntRNNPool
 
 
@@ -20,8 +21,9 @@ from rnnpool.integer.rnnpool2d import IntRNNPool
 class Stage(Step):
     """A step of ``rnnpool.cost`` over integer nodes. Its value is the last node's.
 
-    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "depthwise", "rnnpool", "add" or "mean"; ``added`` a sum
-    that follows in place, with ``other`` the stage of its other operand. ``wide`` stages leave int16 rows.
+    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "depthwise", "rnnpool", "add", "mean", "border" or
+    "l2norm". ``added`` is a sum that follows in place, ``other`` the stage of its other operand. ``wide`` stages leave
+    int16 rows.
     """
 
     kind: str = ""
@@ -95,9 +97,7 @@ class _Builder:
             stage.kind, last = "pair", follower
             stage.ints.append(self.nodes[follower])
             self.maker[follower] = stage
-        stage.wide = isinstance(self.nodes[last].op, IntConv) and self.nodes[last].output.__class__.__name__ == (
-            "ChannelScales"
-        )
+        stage.wide = isinstance(self.nodes[last].output, ChannelScales)
         stage.reads = [self._read(stage, node, which) for which in range(len(node.inputs))]
         if stage.kind in ("conv", "pair", "depthwise") and not stage.wide:
             self._join_sum(stage, last)
@@ -144,11 +144,21 @@ class _Builder:
         if isinstance(op, IntAdd):
             half = [row // 2 if op.upsample and which == 1 else row for row in range(rows)]
             return Read(source, half, half)
+        if isinstance(op, IntL2Norm):
+            return Read(source, list(range(rows)), list(range(rows)))
+        if isinstance(op, IntPad):
+            moved = [row - op.sides[2] for row in range(rows)]
+            inside = [min(height - 1, max(0, row)) for row in moved]
+            outside = [not op.replicate and row != near for row, near in zip(moved, inside, strict=True)]
+            return Read(source, inside, [NEVER if out else near for out, near in zip(outside, inside, strict=True)])
         assert isinstance(op, IntConv)
         kernel, stride, padding = op.weights.shape[2], op.stride[0], op.padding[0]
         first = [min(height - 1, max(0, row * stride - padding)) for row in range(rows)]
         last = [min(height - 1, row * stride - padding + kernel - 1) for row in range(rows)]
         return Read(source, first, [row if row >= 0 else NEVER for row in last], kernel)
+
+
+_KINDS = {IntAdd: "add", IntMean: "mean", IntRNNPool: "rnnpool", IntPad: "border", IntL2Norm: "l2norm"}
 
 
 def _kind(node: IntNode) -> str:
@@ -161,13 +171,15 @@ def _kind(node: IntNode) -> str:
                 raise InputError(f"{node.name}: padding is {op.padding}; at most 4 columns have a kernel")
             return "conv"
         square = op.weights.shape[2:] == (3, 3) and op.padding == (1, 1) and op.stride in ((1, 1), (2, 2))
-        if not square or node.output.__class__.__name__ == "ChannelScales":
+        if not square or isinstance(node.output, ChannelScales):
             raise InputError(
                 f"{node.name}: depthwise {op.weights.shape[2:]} with stride {op.stride} and padding {op.padding}; "
                 "3x3 with padding 1, stride 1 or 2 and bytes out has a kernel"
             )
         return "depthwise"
-    for kind, name in ((IntAdd, "add"), (IntMean, "mean"), (IntRNNPool, "rnnpool")):
+    if isinstance(op, IntPad) and min(op.sides) < 0:
+        raise InputError(f"{node.name}: padding is {op.sides}; a crop has no kernel")
+    for kind, name in _KINDS.items():
         if isinstance(op, kind):
             return name
     raise InputError(f"{node.name}: operator {type(op).__name__} has no kernel yet")
