@@ -68,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if dataset is not None and not isinstance(module, Detector):
         raise InputError(f"--evaluate measures detectors; {args.model} is a {type(module).__name__}")
     out = args.out or Path(f"{args.model.replace(':', '-')}-int8.safetensors")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; it must be a file")
     paths = choose_images(args.calibrate, args.images)
     with _status("calibrating"):
         images = prepare(module, shape, paths)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool.errors import InputError
-from rnnpool.integer.calibrate import Statistics
+from rnnpool.integer.calibrate import Statistics, minmax
 from rnnpool.integer.fuse import RealNetwork
 from rnnpool.integer.layers import Convolution, ImageLayer, Layer
 from rnnpool.integer.layers.convolution import FINEST
@@ -15,6 +15,8 @@ from rnnpool.integer.tensors import IMAGE, Quantisation
 
 # int16 outputs reach this many times what calibration saw: what lies beyond is cut, and 14 bits are plenty.
 _HEADROOM = 2.0
+# Vectors reach this many times what calibration saw.
+_MARGIN = 1.25
 
 
 def quantise(
@@ -85,6 +87,8 @@ def _byte_range(
 ) -> Quantisation:
     """The chosen range, or wider about 0 where the integers need it; then a clip at ``layer.high`` comes late."""
     low, high = choose(statistics)
+    if layer.shape[1:] == (1, 1):  # so few values that their ends, let alone their percentiles, are those of chance
+        low, high = (_MARGIN * edge for edge in minmax(statistics))
     low, high = min(max(low, layer.low), 0.0), max(min(high, layer.high), 0.0)
     if low == high:  # constantly 0
         return Quantisation.of_range(0.0, 255 * least_scale)

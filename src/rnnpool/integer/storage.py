@@ -23,6 +23,7 @@ from rnnpool.integer.recurrent import IntCell, IntProjection
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.tensors import Quantisation
 
+_ENTRY = "rnnpool_integer"
 FORMAT = 1  # raised when the meaning of a file changes
 _CLASSES = (
     IntNetwork, IntNode, IntConv, IntAdd, IntMean, IntPad, IntL2Norm, IntRNNPool, IntCell, IntProjection, Quantisation,
@@ -34,8 +35,8 @@ _KINDS = {kind.__name__: kind for kind in _CLASSES}
 def save_network(network: IntNetwork, path: str | Path) -> None:
     """Write ``network``, atomically."""
     tensors: dict[str, NDArray] = {}
-    text = json.dumps(_encode(network, "", tensors))
-    metadata = {"format": f"rnnpool-integer-{FORMAT}", "model": network.name, "network": text}
+    # One entry: several would be written in an order that changes from run to run.
+    metadata = {_ENTRY: json.dumps({"format": FORMAT, "network": _encode(network, "", tensors)})}
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))  # save_file's would be readable by their owner alone
 
@@ -55,12 +56,13 @@ def load_network(path: str | Path) -> IntNetwork:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from error
-    wanted = f"rnnpool-integer-{FORMAT}"
-    if metadata.get("format") != wanted:
-        found = metadata.get("format", "none")
-        raise InputError(f"{path}: its format is {found!r}, not {wanted!r}; rnnpool quantize writes such files")
+    if _ENTRY not in metadata:
+        raise InputError(f"{path}: holds no integer network; rnnpool quantize makes one")
     try:
-        network = _decode(json.loads(metadata["network"]), tensors)
+        description = json.loads(metadata[_ENTRY])
+        if description["format"] != FORMAT:
+            raise InputError(f"{path}: is of format {description['format']!r}; this version reads format {FORMAT}")
+        network = _decode(description["network"], tensors)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its description does not fit its tensors ({error!r})") from error
     if not isinstance(network, IntNetwork):

@@ -41,6 +41,7 @@ class RNNPooling(Layer):
     offset: Tensor
     narrow: bool = False  # 8 bits for what is kept between rows (rnnpool2d.IntRNNPool)
     seen: list[Range | None] = field(default_factory=lambda: [None, None])  # pre-activations of RNN1 and RNN2
+    states: Range | None = None  # RNNPool's results, one a channel
 
     def real(self, *inputs: Tensor) -> Tensor:
         y = self.module(inputs[0])
@@ -50,13 +51,10 @@ class RNNPooling(Layer):
 
     @torch.no_grad()
     def observe(self, *inputs: Tensor) -> None:
-        """Widen ``seen`` by the pre-activations W x + U h of every step of these images."""
+        """Widen ``seen`` by the pre-activations W x + U h of every step of these images, ``states`` by the results."""
         for which, pre in _pre_activations(self.module, inputs[0]):
-            low, high = (as_array(edge) for edge in torch.aminmax(pre.transpose(0, 1).flatten(1), dim=1))
-            before = self.seen[which]
-            if before is not None:
-                low, high = np.minimum(low, before[0]), np.maximum(high, before[1])
-            self.seen[which] = (low, high)
+            self.seen[which] = _widened(self.seen[which], pre)
+        self.states = _widened(self.states, self.module(inputs[0]))
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntRNNPool:
         module = self.module
@@ -69,11 +67,26 @@ class RNNPooling(Layer):
         rnn2 = _cell(module.rnn2, self.seen[1])
         rnn2 = _cell(module.rnn2, self.seen[1], _projectable_step(weights2, rnn2.first))
         summary = quantise_projection(weights2, rnn2)
-        bias, multiplier = output_scales(as_array(self.factor), as_array(self.offset), output)
+        bias, multiplier = output_scales(*self._bounded(output.scale), output)
         kernel, stride, padding = module.kernel_size, module.stride, module.padding
         return IntRNNPool(
             project, rnn1, summary, rnn2, bias, multiplier, kernel, stride, padding, output.zero_point, self.narrow
         )
+
+    def _bounded(self, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """factor and offset. A unit of a state counts at most half a unit of the result: a batch norm that raises a
+        channel more has one that hardly moves; it is raised less, about the middle of what was seen."""
+        factor, offset = as_array(self.factor), as_array(self.offset)
+        most = STATE_ONE * scale / FINEST
+        bounded = np.clip(factor, -most, most)
+        middle = np.zeros_like(factor) if self.states is None else (self.states[0] + self.states[1]) / 2
+        return bounded, offset + (factor - bounded) * middle
+
+
+def _widened(before: Range | None, values: Tensor) -> Range:
+    """The range of values (B, h, ...) and of those before."""
+    low, high = (as_array(edge) for edge in torch.aminmax(values.transpose(0, 1).flatten(1), dim=1))
+    return (low, high) if before is None else (np.minimum(low, before[0]), np.maximum(high, before[1]))
 
 
 def _projectable_step(weights: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:

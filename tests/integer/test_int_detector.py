@@ -1,0 +1,177 @@
+"""Detectors of integers, from Python and from the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_nets import images_of
+
+from made_sets import write_wider
+from rnnpool.cli import main
+from rnnpool.errors import InputError
+from rnnpool.integer.convert import convert
+from rnnpool.integer.detector import IntDetector, from_bytes, to_bytes
+from rnnpool.integer.images import choose_images, whole_images
+from rnnpool.integer.storage import load_network, save_network
+from rnnpool.models import create_model, save_weights
+from rnnpool.models.detector import Detector
+from rnnpool.pipeline import FaceDetector
+
+
+@pytest.fixture(scope="module")
+def face_tiny() -> Detector:
+    """With random weights, and batch norms of random images."""
+    torch.manual_seed(0)
+    model = create_model("face-tiny")
+    assert isinstance(model, Detector)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        model(from_bytes(np.stack(images_of((1, 128, 192), 2))))
+    for predictor in model.predictors:  # scores that differ from cell to cell
+        torch.nn.init.normal_(predictor[1].weight, std=0.4)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five photos in WIDER FACE's layout, two of them smaller."""
+    images = dict(zip("abcde", images_of((1, 120, 160), 5), strict=True))
+    names = {f"0--Event/{name}": image[0] for name, image in images.items()}
+    names["0--Event/d"], names["0--Event/e"] = names["0--Event/d"][:100], names["0--Event/e"][:, :90]
+    return write_wider(tmp_path_factory.mktemp("set"), names, {name: [(20, 20, 40, 50)] for name in names})
+
+
+@pytest.fixture(scope="module")
+def integers(face_tiny: Detector, photos: Path) -> IntDetector:
+    images = whole_images(choose_images(photos, 3), 1, (120, 160), 64)
+    network = convert(face_tiny, (1, 240, 320), images, method="minmax").network
+    return IntDetector(network, face_tiny.head)
+
+
+def test_predictions_are_close(face_tiny: Detector, integers: IntDetector) -> None:
+    image = from_bytes(np.stack(images_of((1, 128, 192), 1, seed=3)))
+    with torch.no_grad():
+        wanted, found = face_tiny(image), integers(image)
+    assert [value.shape for value in found] == [value.shape for value in wanted]
+    for a, b in zip(wanted, found, strict=True):
+        assert ((a - b).square().mean() / a.square().mean()).sqrt() < 0.25
+    # A box for a box: of the best ones the float network finds the same.
+    boxes, scores = face_tiny.predict(image, score_threshold=0.1)[0]
+    int_boxes, int_scores = integers.predict(image, score_threshold=0.1)[0]
+    assert len(boxes) > 3
+    near = [(int_boxes - box).abs().max(dim=1).values.min() for box in boxes[:3]]
+    assert max(near) < 8
+    assert (scores[0] - int_scores[0]).abs() < 0.1
+
+
+def test_used_wherever_a_detector_is(integers: IntDetector) -> None:
+    faces = FaceDetector(integers).detect(images_of((1, 120, 160), 1)[0][0], threshold=0.05)
+    assert faces
+    assert all(face.x >= 0 and face.x + face.width <= 160.01 for face in faces)
+    with pytest.raises(InputError, match=r"takes \(B, 1, H, W\)"):
+        integers.predict(torch.zeros(1, 3, 64, 64))
+    assert integers.device == torch.device("cpu")
+
+
+def test_bytes_and_back() -> None:
+    every = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    np.testing.assert_array_equal(to_bytes(from_bytes(every)), every)
+    assert to_bytes(torch.tensor([[-9.0, -1.0, 9.0]])).tolist() == [[0, 0, 255]]
+
+
+def test_files_are_detectors_again(integers: IntDetector, tmp_path: Path) -> None:
+    save_network(integers.network, tmp_path / "net.safetensors")
+    again = IntDetector.load(tmp_path / "net.safetensors")
+    image = from_bytes(np.stack(images_of((1, 64, 128), 1)))
+    for a, b in zip(again(image), integers(image), strict=True):
+        assert torch.equal(a, b)
+    assert torch.equal(again.predict(image)[0].boxes, integers.predict(image)[0].boxes)
+
+
+@pytest.fixture(scope="module")
+def weights(face_tiny: Detector, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("weights") / "face.safetensors"
+    save_weights(face_tiny, path)
+    return str(path)
+
+
+def test_quantize_writes_reports_and_measures(
+    weights: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "face-int8.safetensors"
+    images = str(photos / "WIDER_val")
+    arguments = ["quantize", "face-tiny", "--weights", weights, "--calibrate", images, "--images", "2"]
+    assert main([*arguments, "--out", str(out), "--ranges", "minmax", "--state-bits", "8", "--report"]) == 0
+    text = capsys.readouterr().out
+    network = load_network(out)
+    assert network.name == "face-tiny"
+    entries = {"weights": "face.safetensors", "images": "2", "ranges": "minmax", "state_bits": "8"}
+    assert entries.items() <= network.metadata.items()
+    lines = text.splitlines()
+    assert sum(line.startswith("stages.") for line in lines) == sum(n.name.startswith("stages.") for n in network.nodes)
+    assert any(line.startswith("predictors.3.1") and "int16" in line for line in lines)
+    assert "minmax" in text
+    assert "(kept)" in text
+
+
+def test_evaluate_compares_with_float(
+    weights: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["quantize", "face-tiny", "--weights", weights, "--calibrate", str(photos), "--images", "1"]
+    assert main([*arguments, "--ranges", "mse", "--evaluate", str(photos)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["level", "float", "int8", "difference"] in lines
+    rows = {line[0]: line[1:] for line in lines if len(line) == 4 and line[0] in ("easy", "medium", "hard")}
+    assert set(rows) == {"easy", "medium", "hard"}
+    for before, after, difference in rows.values():
+        assert float(after) - float(before) == pytest.approx(float(difference), abs=2e-4)
+    assert (tmp_path / "face-tiny-int8.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"--calibrate": "nowhere"}, "nowhere: no such file or folder"),
+        ({"--images": "0"}, "number of images is 0"),
+        ({"--ranges": "best"}, "method is 'best'"),
+        ({"--evaluate": "."}, "neither WIDER FACE"),
+        ({"--weights": "none.safetensors"}, "no such weights file"),
+        ({"--out": "."}, "--out"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    change: dict[str, str],
+    what: str,
+    weights: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"--weights": weights, "--calibrate": str(photos), "--images": "1", "--ranges": "minmax"} | change
+    assert main(["quantize", "face-tiny", *(part for option in options.items() for part in option)]) == 2
+    captured = capsys.readouterr()
+    assert what in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_classifiers_have_no_precision(photos: Path, capsys: pytest.CaptureFixture) -> None:
+    name = "small_nets:Classifier"
+    arguments = ["quantize", name, "--input", "3x32x24", "--calibrate", str(photos), "--evaluate", str(photos)]
+    assert main(arguments) == 2
+    assert "--evaluate measures detectors; small_nets:Classifier is a Classifier" in capsys.readouterr().err
+
+
+def test_a_module_of_ones_own(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "net.safetensors"
+    arguments = ["quantize", "small_nets:Classifier", "--input", "3x32x24", "--calibrate", str(photos)]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert load_network(out).image.shape == (3, 32, 24)
+    with pytest.raises(InputError, match="no model named 'Classifier'"):
+        IntDetector.load(out)
