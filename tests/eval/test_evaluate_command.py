@@ -130,7 +130,7 @@ def test_the_area_reaches_the_detector(wider, squares, capsys):
         (["--data", "{empty}"], "neither WIDER FACE (no wider_face_split) nor SCUT-HEAD (no Annotations)"),
         (["--data", "{set}", "--area", "320"], "'320'; expected WxH in pixels"),
         (["--data", "{set}", "--area", "0x9"], "'0x9'; expected WxH in pixels"),
-        (["--data", "{set}", "--split", "test"], "invalid choice: 'test'"),
+        (["--data", "{set}", "--split", "test"], "--split test: it may be train or val"),
         (["--data", "{set}", "--predictions", "{empty}", "--model", "x"], "--model has no meaning with --predictions"),
         (["--data", "{set}", "--predictions", "{empty}"], "no file for any of the 2 images"),
         (["--model", "face-tiny"], "--data"),

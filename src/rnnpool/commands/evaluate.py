@@ -1,4 +1,6 @@
-"""``rnnpool evaluate``: average precision of a detector, or of anyone's predictions, on an annotated set."""
+"""``rnnpool evaluate``: average precision of a detector, or of anyone's predictions, on an annotated set.
+
+Weights of a classifier are handed to ``evaluate_classifier``."""
 
 import argparse
 import json
@@ -32,10 +34,14 @@ examples:
   rnnpool evaluate --data WIDER_FACE
   rnnpool evaluate --model face-quant --weights runs/quant/best.safetensors --data WIDER_FACE --out evaluated
   rnnpool evaluate --data WIDER_FACE --predictions evaluated/predictions --json -
+  rnnpool evaluate --weights runs/pictures/best.safetensors --data pictures --out evaluated
 
---out gets precision_recall.png, and predictions/EVENT/NAME.txt in the layout of WIDER FACE's server: the image's name,
-the number of faces, then x y w h score in pixels of the image. --predictions reads this layout, whoever wrote it; an
-image without a file counts as one without detections, and the exit status is then 1.
+Of a classifier's weights, DIR holds pictures in one folder a class, DIR/val/CLASS/*.jpg, or DIR/CLASS/*.jpg as it was
+trained on: then the part that training held out is measured. --out gets confusion.png.
+
+Of a detector, --out gets precision_recall.png, and predictions/EVENT/NAME.txt in the layout of WIDER FACE's server:
+the image's name, the number of faces, then x y w h score in pixels of the image. --predictions reads this layout,
+whoever wrote it; an image without a file counts as one without detections, and the exit status is then 1.
 """
 
 MAX_AREA = 2**26
@@ -44,10 +50,10 @@ MAX_AREA = 2**26
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="the data set")
-    parser.add_argument("--model", metavar="NAME", help="a detector's name (default: face-tiny)")
+    parser.add_argument("--model", metavar="NAME", help="a network's name (default: face-tiny, or a classifier's own)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     parser.add_argument("--predictions", metavar="DIR", type=Path, help="evaluate these text files, and no model")
-    parser.add_argument("--split", choices=("train", "val"), default="val", help="the part of the set (default: val)")
+    parser.add_argument("--split", metavar="NAME", default="val", help="the part of the set (default: val)")
     parser.add_argument("--split-seed", metavar="N", type=int, default=0, help="draws SCUT-HEAD's split (default: 0)")
     parser.add_argument(
         "--area", metavar="WxH", type=_area, help="resize images to this many pixels (default: the model's input)"
@@ -58,10 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rnnpool.commands import evaluate_classifier
     from rnnpool.commands.detect import check_folder
     from rnnpool.eval.pr_plot import require_matplotlib
     from rnnpool.eval.submission import write_submission
 
+    if args.predictions is None and evaluate_classifier.is_asked_for(args):
+        return evaluate_classifier.run(args)
+    if args.split not in ("train", "val"):
+        raise InputError(f"--split {args.split}: it may be train or val")
     root, dataset = find_dataset(args.data)
     if args.out is not None:  # what would fail at the end fails now
         require_matplotlib()

@@ -32,10 +32,26 @@ class EpochDataset(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
 
-class StreamSampler:
-    """Yields, for each step of ``plan``, this process's (epoch, index) pairs."""
+class BatchDataset(Protocol):
+    """A data set that makes whole batches, each sample a pure function of (its seed, epoch, index)."""
 
-    def __init__(self, length: int, plan: Plan) -> None:
+    def __len__(self) -> int: ...
+    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Any]:
+        """Inputs (B, ...) and targets of these (epoch, index) pairs."""
+
+
+Order = Callable[[int, int], Tensor]  # (length, seed of an epoch) -> int64 (length,), a permutation
+
+
+def shuffled(length: int, seed: int) -> Tensor:
+    """All samples in random order."""
+    return torch.randperm(length, generator=torch.Generator().manual_seed(seed))
+
+
+class StreamSampler:
+    """Yields, for each step of ``plan``, this process's (epoch, index) pairs; ``order`` permutes each epoch."""
+
+    def __init__(self, length: int, plan: Plan, order: Order = shuffled) -> None:
         if length == 0:
             raise InputError("the training data is empty: 0 samples found")
         if plan.batch_size % plan.world:
@@ -43,7 +59,7 @@ class StreamSampler:
                 f"train.batch_size {plan.batch_size} counts all processes: "
                 f"it must be a multiple of their number, {plan.world}"
             )
-        self.length, self.plan = length, plan
+        self.length, self.plan, self.order = length, plan, order
 
     def __len__(self) -> int:
         return self.plan.last - self.plan.first
@@ -56,8 +72,7 @@ class StreamSampler:
             for position in range(start + self.plan.rank, start + self.plan.batch_size, self.plan.world):
                 if position // self.length != epoch:
                     epoch = position // self.length
-                    generator = torch.Generator().manual_seed(mix_seed(self.plan.seed, epoch))
-                    order = torch.randperm(self.length, generator=generator)
+                    order = self.order(self.length, mix_seed(self.plan.seed, epoch))
                 pairs.append((epoch, int(order[position % self.length])))
             yield pairs
 
@@ -102,11 +117,34 @@ def stream_loader(
     Args:
         collate: items of the data set -> (inputs (B, ...), targets). The batches' keys are (epoch, index) pairs.
     """
+    return _loader(_ByEpochAndIndex(dataset), StreamSampler(len(dataset), plan), _Collate(collate), plan)
+
+
+class _Whole(Dataset):
+    """Hands a loader's list of keys to a BatchDataset at once."""
+
+    def __init__(self, dataset: BatchDataset) -> None:
+        self.dataset = dataset
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
+        return Batch(*self.dataset.batch(keys), list(keys))
+
+
+def stream_batches(dataset: BatchDataset, plan: Plan, order: Order = shuffled) -> Iterable[Batch]:
+    """As ``stream_loader``, for data sets that make whole batches, in another order if wanted."""
+    return _loader(_Whole(dataset), StreamSampler(len(dataset), plan, order), _as_it_is, plan)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def _loader(dataset: Dataset, batches: Iterable[list[Any]], collate: Callable[[Any], Batch], plan: Plan) -> DataLoader:
     return DataLoader(
-        _ByEpochAndIndex(dataset),
-        batch_sampler=StreamSampler(len(dataset), plan),
+        dataset,
+        batch_sampler=batches,
         num_workers=plan.workers,
-        collate_fn=_Collate(collate),
+        collate_fn=collate,
         pin_memory=plan.pin_memory,
         worker_init_fn=_leave_signals_to_the_loop,
         generator=torch.Generator().manual_seed(plan.seed),  # else it would draw from the default generator

@@ -1,0 +1,123 @@
+"""``rnnpool evaluate`` where the weights are a classifier's: top-1, top-5 and which class is taken for which."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnpool.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnpool.data.labelled import LabelledImages
+    from rnnpool.eval.classifier import ClassifierScores
+
+
+def is_asked_for(args: argparse.Namespace) -> bool:
+    """Whether --model or the file --weights is a classifier's."""
+    from rnnpool.models import model_info
+    from rnnpool.models.weights import read_weights
+
+    name = args.model
+    if name is None and args.weights is not None and Path(args.weights).is_file():
+        name = read_weights(Path(args.weights))[1].get("model")
+    return name is not None and model_info(name).task == "classification"
+
+
+def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from rnnpool.commands.detect import check_folder
+    from rnnpool.data.classification import CentreImages
+    from rnnpool.eval.classifier import evaluate_classifier
+    from rnnpool.eval.confusion_plot import save_confusion
+    from rnnpool.eval.pr_plot import require_matplotlib
+    from rnnpool.models import create_model
+    from rnnpool.models.weights import read_weights, shipped_weights
+
+    if args.area is not None:
+        raise InputError("--area is for detectors; a classifier sees images in the size that it was trained on")
+    if args.out is not None:  # what would fail at the end fails now
+        require_matplotlib()
+        check_folder(args.out, "--out")
+    path = Path(args.weights) if args.weights else shipped_weights(args.model)
+    metadata = read_weights(path)[1]
+    about = {key: json.loads(metadata[key]) for key in ("classes", "model_options", "view") if key in metadata}
+    if len(about) < 3:
+        raise InputError(f"{path}: does not say what its classes are and how it sees images (rnnpool train writes it)")
+    name, view = args.model or metadata["model"], about["view"]
+    model = create_model(name, weights=path, **about["model_options"]).eval()
+    try:
+        model.to(torch.device(args.device))
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
+    data = json.loads(metadata.get("recipe", "{}")).get("data", {})
+    images, part = open_pictures(args.data, args.split, tuple(about["classes"]), view["channels"], data)
+
+    started = time.perf_counter()
+    centre = CentreImages(images, view["size"], view["test_crop"])
+    scores = evaluate_classifier(model, centre, mean=view["mean"], std=view["std"])
+    seconds = time.perf_counter() - started
+    print(f"{len(images)} images in {seconds:.1f} s, {len(images) / seconds:.1f} images/s", file=sys.stderr)
+    title = f"{name} on {args.data.name}, {part}"
+    if args.out is not None:
+        save_confusion(args.out / "confusion.png", scores.confusion, images.classes, title)
+    if args.json != "-":
+        _print(scores, images.classes, title)
+    if args.json is not None:
+        entry = {"model": name, "weights": str(path), "data": str(args.data), "split": part, "images": len(images)}
+        confusion = scores.confusion.tolist()
+        _write(args.json, {**entry, **scores.metrics, "classes": images.classes, "confusion": confusion})
+    return 0
+
+
+def open_pictures(
+    folder: Path, split: str, classes: tuple[str, ...], channels: int, data: dict[str, Any]
+) -> tuple["LabelledImages", str]:
+    """The pictures to measure, and what to call them.
+
+    Args:
+        data: the data section of the recipe that the weights were trained by.
+    """
+    from rnnpool.data.image_folder import image_folder, split_by_seed
+
+    if not folder.is_dir():
+        raise InputError(f"--data {folder}: no such folder")
+    for root in (folder, folder / data.get("folder", ".")):
+        if (root / split).is_dir():
+            return image_folder(root, split, classes=classes, channels=channels), split
+    pictures = image_folder(folder, ".", classes=classes, channels=channels)
+    if split != "val" or "val_share" not in data:
+        raise InputError(f"--data {folder}: no folder {split!r} in it")
+    share, seed = data["val_share"], data["split_seed"]
+    return split_by_seed(pictures, share, seed)[1], f"the {share:.0%} that training held out (split_seed {seed})"
+
+
+def _print(scores: "ClassifierScores", classes: tuple[str, ...], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    print(title)
+    for name, value in scores.metrics.items():
+        print(f"{name:5} {value:.4f}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("class", "images", "recognised", "taken most often for"):
+        table.add_column(heading, justify="left" if heading in ("class", "taken most often for") else "right")
+    for number, row in enumerate(scores.confusion):
+        others = row.copy()
+        others[number] = 0
+        worst = f"{classes[others.argmax()]} ({others.max()})" if others.any() else ""
+        share = f"{row[number] / row.sum():.1%}" if row.sum() else "-"
+        table.add_row(classes[number], f"{row.sum():,}", share, worst)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _write(target: str, entry: dict[str, Any]) -> None:
+    from rnnpool.files import write_text
+
+    text = json.dumps(entry, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(target, text)

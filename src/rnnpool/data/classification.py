@@ -1,0 +1,161 @@
+"""Batches for classifiers: random resized crops and flips to train on, the centre to evaluate on.
+
+Batches are uint8; ``normalise_pixels`` turns them into the network's input on the device where it runs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from rnnpool.data.draws import uniforms
+from rnnpool.data.labelled import LabelledImages
+from rnnpool.data.photometric import PhotometricConfig, distort
+from rnnpool.errors import InputError
+
+_TRIES = 10  # for a window that fits, as torchvision's RandomResizedCrop
+
+
+@dataclass(frozen=True)
+class ImageAugment:
+    """How training images are changed.
+
+    Attributes:
+        crop_scale: share of the image's area that a crop has; (1, 1) with a ratio of (1, 1) keeps square images whole.
+        crop_ratio: the crop's width / height, log-uniform.
+        flip: probability of mirroring left and right.
+        colour: distortion of the colours; None: none.
+    """
+
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    colour: PhotometricConfig | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.crop_scale
+        if not 0.0 < low <= high <= 1.0:
+            raise InputError(f"augment.crop_scale is {self.crop_scale}; expected 0 < low <= high <= 1")
+        if not 0.0 < self.crop_ratio[0] <= self.crop_ratio[1]:
+            raise InputError(f"augment.crop_ratio is {self.crop_ratio}; expected 0 < low <= high")
+        if not 0.0 <= self.flip <= 1.0:
+            raise InputError(f"augment.flip is {self.flip}; a probability is 0..1")
+
+
+class TrainingImages:
+    """Augmented samples by (epoch, index): a pure function of both and the seed.
+
+    Args:
+        size: side of the square that the network sees, in pixels.
+    """
+
+    def __init__(self, images: LabelledImages, augment: ImageAugment, size: int, seed: int) -> None:
+        self.images, self.augment, self.size, self.seed = images, augment, size, seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """uint8 (B, C, size, size) of the samples, and their targets (B,) or (B, K)."""
+        epochs, indices = np.array(keys).T
+        drawn = uniforms(self.seed, epochs, indices, 4 * _TRIES + 1)
+        regions = [self.images.region(index) for index in indices]
+        shapes = np.array([region.shape[:2] for region in regions])
+        windows = random_windows(shapes, drawn[:, :-1], self.augment.crop_scale, self.augment.crop_ratio)
+        crops = [_resized(region, window, self.size) for region, window in zip(regions, windows, strict=True)]
+        if self.augment.colour is not None:
+            crops = [self._recoloured(crop, key) for crop, key in zip(crops, keys, strict=True)]
+        pixels = np.stack(crops)  # (B, S, S, C)
+        mirrored = drawn[:, -1] < self.augment.flip
+        pixels[mirrored] = pixels[mirrored, :, ::-1]
+        targets = torch.from_numpy(self.images.targets[indices])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2), targets
+
+    def _recoloured(self, crop: np.ndarray, key: tuple[int, int]) -> np.ndarray:
+        assert self.augment.colour is not None
+        rng = np.random.default_rng((self.seed, *key))
+        return np.rint(distort(crop, self.augment.colour, rng)).astype(np.uint8)
+
+
+class CentreImages:
+    """Samples to evaluate on: the shorter side resized to ``size / crop``, then the central square.
+
+    Args:
+        crop: share of the shorter side that is seen, e.g. 0.875 (crop 224 after resizing to 256).
+    """
+
+    def __init__(self, images: LabelledImages, size: int, crop: float) -> None:
+        if not 0.0 < crop <= 1.0:
+            raise InputError(f"test_crop is {crop}; a share of the shorter side is above 0 and at most 1")
+        self.images, self.size, self.resized = images, size, round(size / crop)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """As ``TrainingImages.batch``; the epoch does not matter."""
+        indices = [index for _, index in keys]
+        crops = torch.stack([self._centre(self.images.region(index)) for index in indices])
+        return crops, torch.from_numpy(self.images.targets[indices])
+
+    def _centre(self, region: np.ndarray) -> Tensor:
+        image = _as_tensor(region)
+        if min(region.shape[:2]) != self.resized:
+            image = F.resize(image, [self.resized], antialias=True)
+        return F.center_crop(image, [self.size, self.size])
+
+
+def random_windows(
+    shapes: np.ndarray, drawn: np.ndarray, scale: tuple[float, float], ratio: tuple[float, float]
+) -> np.ndarray:
+    """Windows of random area and aspect, the algorithm of torchvision's RandomResizedCrop for a batch.
+
+    Args:
+        shapes: int (B, 2) height and width of the images.
+        drawn: (B, 4 * tries) uniform numbers: of each try the area, the aspect, the place down and across.
+
+    Returns:
+        int (B, 4): top, left, height, width. Where no try fits, the largest central window of an allowed aspect.
+    """
+    height, width = shapes[:, :1], shapes[:, 1:]  # (B, 1)
+    area, aspect, down, across = np.moveaxis(drawn.reshape(len(drawn), -1, 4), 2, 0)  # (B, tries) each
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * area)
+    aspect = np.exp(np.log(ratio[0]) + np.log(ratio[1] / ratio[0]) * aspect)
+    w, h = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+    fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    first = fits.argmax(axis=1)[:, None]
+    w, h, down, across = (np.take_along_axis(values, first, axis=1) for values in (w, h, down, across))  # (B, 1)
+    windows = np.concatenate([np.floor(down * (height - h + 1)), np.floor(across * (width - w + 1)), h, w], axis=1)
+    fallback = _central_windows(height, width, ratio)
+    return np.where(fits.any(axis=1)[:, None], windows, fallback).astype(np.int64)
+
+
+def _central_windows(height: np.ndarray, width: np.ndarray, ratio: tuple[float, float]) -> np.ndarray:
+    w = np.maximum(1, np.minimum(width, np.rint(height * ratio[1])))
+    h = np.maximum(1, np.minimum(height, np.rint(width / ratio[0])))
+    return np.concatenate([(height - h) // 2, (width - w) // 2, h, w], axis=1)
+
+
+def _resized(region: np.ndarray, window: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (size, size, C) of the window of ``region`` (H, W, C)."""
+    top, left, height, width = (int(v) for v in window)
+    crop = region[top : top + height, left : left + width]
+    if (height, width) == (size, size):
+        return crop
+    return F.resize(_as_tensor(crop), [size, size], antialias=True).permute(1, 2, 0).numpy()
+
+
+def _as_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W, C) -> (C, H, W), no copy."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def normalise_pixels(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """uint8 (B, C, H, W) -> float32 (v - mean) / std; one number for all channels or one each, in grey levels."""
+    shape = (1, -1, 1, 1)
+    centre = torch.tensor(mean, device=pixels.device).view(shape)
+    spread = torch.tensor(std, device=pixels.device).view(shape)
+    return (pixels.float() - centre) / spread

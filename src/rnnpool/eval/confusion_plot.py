@@ -1,0 +1,37 @@
+"""Which class is taken for which, as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rnnpool.eval.pr_plot import require_matplotlib
+from rnnpool.files import atomic_path
+
+_NUMBERS_UP_TO = 20  # classes; with more, the cells are too small for text
+
+
+def save_confusion(path: Path, confusion: np.ndarray, classes: Sequence[str], title: str) -> None:
+    """Write a PNG: shares of each true class (rows) by predicted class (columns), with the counts where they fit.
+
+    Args:
+        confusion: int (K, K), row the true class.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    count = len(classes)
+    side = min(16.0, 3.0 + 0.45 * count)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    shares = confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(title=title, xlabel="predicted", ylabel="true")
+    if count <= _NUMBERS_UP_TO:
+        axes.set_xticks(range(count), classes, rotation=60, ha="right")
+        axes.set_yticks(range(count), classes)
+        for row, column in np.ndindex(count, count):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=7)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)

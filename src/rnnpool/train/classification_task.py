@@ -1,0 +1,164 @@
+"""Training of image classifiers on folders of pictures (or shards of them), one folder a class."""
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rnnpool.data.classification import CentreImages, ImageAugment, TrainingImages, normalise_pixels
+from rnnpool.data.image_folder import image_folder, split_by_seed
+from rnnpool.data.labelled import LabelledImages
+from rnnpool.errors import InputError
+from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
+from rnnpool.models import model_info, save_weights
+from rnnpool.train.initial import initial_model
+from rnnpool.train.recipe import ModelRecipe, Recipe
+from rnnpool.train.stream import stream_batches
+from rnnpool.train.task import Batch, Plan
+
+
+@dataclass(frozen=True)
+class ViewRecipe:
+    """What a classifier sees of an image; its weights carry these along."""
+
+    channels: int = 3  # 1: grey
+    size: int = 224  # side of the square input in pixels
+    test_crop: float = 0.875  # share of the shorter side that is evaluated
+    mean: tuple[float, ...] = (128.0,)  # grey levels; one number, or one a channel
+    std: tuple[float, ...] = (128.0,)
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise InputError(f"data.channels is {self.channels}; it may be 1 (grey) or 3 (RGB)")
+        if self.size < 1:
+            raise InputError(f"data.size is {self.size}; it must be a number of pixels above 0")
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, self.channels):
+                raise InputError(f"data.{name} must have 1 or {self.channels} numbers: {getattr(self, name)}")
+        if min(self.std) <= 0:
+            raise InputError(f"data.std must be above 0: {self.std}")
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """Cross-entropy and what softens its targets."""
+
+    label_smoothing: float = 0.0
+    mixup: float = 0.0  # alpha of the Beta distribution (Zhang et al. 2018); 0: off
+    cutmix: float = 0.0  # likewise (Yun et al. 2019); with both, each batch gets one of the two
+
+
+@dataclass(frozen=True)
+class DataRecipe(ViewRecipe, LossRecipe):
+    """What a classifier is trained on; folders are relative to ``--data``."""
+
+    folder: str = "."  # "." or absent: --data is the data set itself
+    train: str = "train"  # the folder of classes to train on, below ``folder``
+    val: str = "val"  # and to evaluate on
+    val_share: float = 0.2  # where there is no folder ``train``: share of the pictures that evaluate
+    split_seed: int = 0  # draws them
+    cache: str | None = None  # folder for decoded pixels, below --data; None: decoded at every access
+    augment: ImageAugment = field(default_factory=ImageAugment)
+
+
+class ClassificationTask:
+    """See :class:`rnnpool.train.task.Task`; base class of the tasks that train classifiers otherwise."""
+
+    main_metric = "top1"
+
+    def __init__(self, recipe: Recipe, train: LabelledImages, val: LabelledImages, augment: ImageAugment) -> None:
+        self.recipe, self.data, self.classes = recipe, recipe.data, train.classes
+        self.model_recipe = fitted_model(recipe.model, len(self.classes), self.data)
+        self.samples = TrainingImages(train, augment, self.data.size, recipe.train.seed)
+        self.val = CentreImages(val, self.data.size, self.data.test_crop)
+        self.epoch_length = len(self.samples)
+        self._mixers = _mixers(self.data, len(self.classes))
+
+    def build_model(self) -> nn.Module:
+        return initial_model(self.model_recipe)
+
+    def batches(self, plan: Plan) -> Iterable[Batch]:
+        return stream_batches(self.samples, plan)
+
+    def describe(self, key: Any) -> str:
+        epoch, index = key
+        return f"{self.samples.images.names[index]} (epoch {epoch})"
+
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        inputs, targets = normalise_pixels(batch.inputs, self.data.mean, self.data.std), batch.targets
+        if self._mixers:
+            chosen = int(torch.randint(len(self._mixers), ()))
+            inputs, targets = self._mixers[chosen](inputs, targets)
+        logits = model(inputs)
+        return {"cross_entropy": F.cross_entropy(logits, targets, label_smoothing=self.data.label_smoothing)}
+
+    def scores(self, model: nn.Module) -> ClassifierScores:
+        """Everything that is measured on the held-out images; ``model`` is in eval mode."""
+        return evaluate_classifier(
+            model, self.val, mean=self.data.mean, std=self.data.std, workers=self.recipe.train.workers
+        )
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        return self.scores(model).metrics
+
+    def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+        """The weights, with all that using them takes: the classes, the network's options, and how it sees an image."""
+        model.registry_name = self.recipe.model.name  # type: ignore[assignment]
+        view = {name: getattr(self.data, name) for name in ViewRecipe.__dataclass_fields__}
+        entries = {"classes": self.classes, "model_options": self.model_recipe.options, "view": view}
+        save_weights(model, path, {**metadata, **{key: json.dumps(value) for key, value in entries.items()}})
+
+
+def fitted_model(recipe: ModelRecipe, num_classes: int, view: ViewRecipe) -> ModelRecipe:
+    """The recipe's network for this many classes, channels and pixels, as far as it has such options.
+
+    Raises:
+        InputError: a network that is no classifier, or options of the recipe that contradict the data.
+    """
+    info = model_info(recipe.name)
+    if info.task != "classification":
+        raise InputError(f"model {recipe.name!r} is made for {info.task}, not for classification")
+    given = {"num_classes": num_classes, "in_channels": view.channels}
+    for name, value in given.items():
+        if recipe.options.get(name, value) != value:
+            raise InputError(f"model.options.{name} is {recipe.options[name]}, the data have {value}")
+    accepted = inspect.signature(info.builder).parameters
+    fitting = {name: value for name, value in (given | {"input_size": view.size}).items() if name in accepted}
+    return replace(recipe, options={**fitting, **recipe.options})
+
+
+def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledImages]:
+    """The images to train and to evaluate on."""
+    below = root / data.folder
+    folder = below if below.is_dir() else root
+    cache = root / data.cache if data.cache else None
+    if (folder / data.train).is_dir():
+        train = image_folder(folder, data.train, channels=data.channels, cache=cache)
+        val = image_folder(folder, data.val, classes=train.classes, channels=data.channels, cache=cache)
+        return train, val
+    return split_by_seed(
+        image_folder(folder, ".", channels=data.channels, cache=cache), data.val_share, data.split_seed
+    )
+
+
+def _mixers(data: LossRecipe, num_classes: int) -> list[nn.Module]:
+    from torchvision.transforms.v2 import CutMix, MixUp
+
+    named = [(MixUp, data.mixup, "mixup"), (CutMix, data.cutmix, "cutmix")]
+    for _, alpha, name in named:
+        if alpha < 0:
+            raise InputError(f"data.{name} is {alpha}; it may be 0 (off) or above")
+    if not 0 <= data.label_smoothing < 1:
+        raise InputError(f"data.label_smoothing is {data.label_smoothing}; it is at least 0 and below 1")
+    return [kind(alpha=alpha, num_classes=num_classes) for kind, alpha, _ in named if alpha > 0]
+
+
+def create(recipe: Recipe, root: Path) -> ClassificationTask:
+    train, val = open_images(recipe.data, root)
+    return ClassificationTask(recipe, train, val, recipe.data.augment)
