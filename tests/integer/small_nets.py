@@ -52,15 +52,15 @@ class Anchors(nn.Module):
 class Classifier(nn.Module):
     """MobileNets in small: strides, ReLU6, a clip of its own, a mean, dropout, a linear layer."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 3, num_classes: int = 5) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            ConvNormAct(3, 8, 3, 2, act="relu6"),
+            ConvNormAct(in_channels, 8, 3, 2, act="relu6"),
             MBConv(8, 24, 8, act="relu6"),
             nn.Conv2d(8, 12, 3, padding=1, groups=2),
             nn.Hardtanh(-1.5, 2.0),
         )
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(12, 5))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(12, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))

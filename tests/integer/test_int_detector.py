@@ -1,20 +1,22 @@
 """Detectors of integers, from Python and from the command line."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small_nets import images_of
+from small_nets import Classifier, images_of
 
 from made_sets import write_wider
 from rnnpool.cli import main
 from rnnpool.errors import InputError
 from rnnpool.integer.convert import convert
-from rnnpool.integer.detector import IntDetector, from_bytes, to_bytes
+from rnnpool.integer.detector import IntDetector
 from rnnpool.integer.images import choose_images, whole_images
+from rnnpool.integer.module import IntModule, from_bytes, to_bytes
 from rnnpool.integer.storage import load_network, save_network
-from rnnpool.models import create_model, save_weights
+from rnnpool.models import ModelInfo, create_model, registry, save_weights
 from rnnpool.models.detector import Detector
 from rnnpool.pipeline import FaceDetector
 
@@ -175,3 +177,31 @@ def test_a_module_of_ones_own(photos: Path, tmp_path: Path, capsys: pytest.Captu
     assert load_network(out).image.shape == (3, 32, 24)
     with pytest.raises(InputError, match="no model named 'Classifier'"):
         IntDetector.load(out)
+
+
+def test_classifiers_are_seen_as_they_were_trained(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights' file says how many classes, which pixels, and which mean and spread of them."""
+    entry = ModelInfo("small", "a small classifier", "classification", (3, 32, 24), Classifier)
+    monkeypatch.setitem(registry._REGISTRY, "small", entry)
+    torch.manual_seed(3)
+    model = create_model("small", num_classes=4, in_channels=1).eval()
+    mean, std = 60.0, 90.0
+    entries = {
+        "model_options": {"num_classes": 4, "in_channels": 1},
+        "view": {"channels": 1, "size": 40, "test_crop": 1.0, "mean": [mean], "std": [std]},
+    }
+    path, out = tmp_path / "net.safetensors", tmp_path / "int.safetensors"
+    save_weights(model, path, {key: json.dumps(value) for key, value in entries.items()})
+    assert main(["quantize", "small", "--weights", str(path), "--calibrate", str(photos), "--out", str(out)]) == 0
+    network = load_network(out)
+    assert network.name == "small"
+    assert network.image.shape == (1, 40, 40)
+    images = np.stack([image[:, :40, :40] for image in images_of((1, 120, 160), 12)])
+    with torch.no_grad():
+        wanted = model((torch.from_numpy(images).float() - mean) / std)
+    found = IntModule(network)(from_bytes(images))
+    assert found.shape == wanted.shape == (12, 4)
+    error = (found - wanted).square().sum() / (wanted - wanted.mean(dim=0)).square().sum()
+    assert error < 0.1

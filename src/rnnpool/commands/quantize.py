@@ -1,9 +1,10 @@
 """``rnnpool quantize``: turn a trained network into integers, by calibration on images."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnpool.errors import InputError
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.integer.storage import save_network
     from rnnpool.models.detector import Detector
 
-    module, registered = _load(args.model, args.weights)
+    module, registered, view = _load(args.model, args.weights)
     shape = input_shape(args.model, args.input, registered)
     dataset = None if args.evaluate is None else find_dataset(args.evaluate)
     if dataset is not None and not isinstance(module, Detector):
@@ -72,11 +73,12 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--out {out} is a folder; it must be a file")
     paths = choose_images(args.calibrate, args.images)
     with _status("calibrating"):
-        images = prepare(module, shape, paths)
+        images = _prepare(module, shape, paths, view)
         conversion = convert(
-            module,
+            _viewed(module, view),
             shape,
             images,
+            name=getattr(module, "registry_name", None),
             method=args.ranges,
             narrow=args.state_bits == 8,
             metadata={"weights": Path(args.weights or "default").name, "calibrated_on": args.calibrate.name},
@@ -94,26 +96,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(name: str, weights: str | None) -> tuple["nn.Module", tuple[int, int, int] | None]:
+def _load(name: str, weights: str | None) -> tuple["nn.Module", tuple[int, int, int] | None, dict[str, Any]]:
+    """The trained module, the shape of its images, and how a classifier sees them (its training's ``ViewRecipe``)."""
     from rnnpool.cost.source import load_network
     from rnnpool.models import create_model, model_info
+    from rnnpool.models.weights import read_weights, shipped_weights
 
     if ":" in name:
         if weights is not None:
             raise InputError(f"--weights belongs to registered networks; {name} is to return a trained one")
-        return load_network(name)
-    return create_model(name, weights=weights or "default"), model_info(name).input_size
+        return *load_network(name), {}
+    shape = model_info(name).input_size
+    path = shipped_weights(name) if weights is None else Path(weights)
+    metadata = read_weights(path)[1]
+    view = json.loads(metadata.get("view", "{}"))
+    module = create_model(name, weights=path, **json.loads(metadata.get("model_options", "{}")))
+    if view:
+        shape = (view["channels"], view["size"], view["size"])
+    return module, shape, view
 
 
-def prepare(module: "nn.Module", shape: tuple[int, int, int], paths: list[Path]) -> list["NDArray"]:
+def _prepare(
+    module: "nn.Module", shape: tuple[int, int, int], paths: list[Path], view: dict[str, Any]
+) -> list["NDArray"]:
     """The images as the network sees them in use: whole for a detector, the middle for all others."""
-    from rnnpool.integer.images import centre_crops, whole_images
+    from rnnpool.integer.images import CENTRE, centre_crops, whole_images
     from rnnpool.models.detector import Detector
 
     channels, *size = shape
     if isinstance(module, Detector):
         return whole_images(paths, channels, (size[0], size[1]), max(module.head.strides))
-    return centre_crops(paths, channels, (size[0], size[1]))
+    return centre_crops(paths, channels, (size[0], size[1]), view.get("test_crop", CENTRE))
+
+
+def _viewed(module: "nn.Module", view: dict[str, Any]) -> "nn.Module":
+    """The module as one of (v - 128) / 128, which is what integer networks take."""
+    from rnnpool.integer.module import Viewed
+
+    usual = {128.0} >= {*view.get("mean", ()), *view.get("std", ())}
+    return module if usual else Viewed(module, view["mean"], view["std"])
 
 
 def _print_summary(screen: "Console", conversion: "Conversion", out: Path) -> None:

@@ -45,17 +45,19 @@ def convert(
     *,
     method: str | None = None,
     narrow: bool = False,
+    name: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Conversion:
     """Quantise a network by calibration; its weights stay as they are.
 
     Args:
-        module: in any mode; it is used in evaluation mode. The network's name is its registry name or class.
+        module: in any mode; it is used in evaluation mode.
         input_shape: (C, H, W) of the images that it is meant for.
         images: bytes (C, H, W), of that size where the network takes no other. A fourth of them chooses between the
             methods (of one image, that one).
         method: a key of ``calibrate.METHODS``; None: the one with the least error of the outputs.
         narrow: keep RNNPool's states and summaries in 8 bits between rows; 16 otherwise.
+        name: of the network; None: its registry name, or its class.
         metadata: more entries for the file.
 
     Raises:
@@ -63,7 +65,7 @@ def convert(
     """
     if method is not None and method not in METHODS:
         raise InputError(f"method is {method!r}; it may be {', '.join(METHODS)}")
-    real = fuse(lower(module, input_shape))
+    real = fuse(lower(module, input_shape, name=name))
     for layer in real.layers:
         if isinstance(layer, RNNPooling):
             layer.narrow = narrow

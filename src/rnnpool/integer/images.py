@@ -1,13 +1,11 @@
 """Images for calibration, prepared as the network's user prepares them."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from rnnpool.commands.image_files import find_images
@@ -17,6 +15,7 @@ from rnnpool.errors import InputError
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
 
 BATCH = 8
+CENTRE = 0.875  # 224 of 256 pixels
 
 
 def choose_images(folder: Path, count: int) -> list[Path]:
@@ -42,19 +41,21 @@ def whole_images(
     return [pad_to_multiple(image, multiple).transpose(2, 0, 1) for image in images]
 
 
-def centre_crops(paths: Iterable[Path], channels: int, input_size: tuple[int, int]) -> list[NDArray[np.uint8]]:
-    """A classifier's images (C, H, W): the short side to 8/7 of the input's (256 for 224), the middle cut out."""
-    return [_centre_crop(decode(path, channels), input_size).transpose(2, 0, 1) for path in paths]
+def centre_crops(
+    paths: Iterable[Path], channels: int, input_size: tuple[int, int], share: float = CENTRE
+) -> list[NDArray[np.uint8]]:
+    """A classifier's images (C, H, W): resized until the input covers ``share`` of them, the middle cut out."""
+    return [_centre_crop(decode(path, channels), input_size, share) for path in paths]
 
 
-def _centre_crop(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = max(size[0] / height, size[1] / width) * 8 / 7
-    resized = math.ceil(width * scale), math.ceil(height * scale)
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    left, top = (resized[0] - size[1]) // 2, (resized[1] - size[0]) // 2
-    image = image.resize(resized, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(image.crop((left, top, left + size[1], top + size[0]))).reshape(*size, pixels.shape[2])
+def _centre_crop(pixels: NDArray[np.uint8], size: tuple[int, int], share: float) -> NDArray[np.uint8]:
+    from torchvision.transforms.v2 import functional as F
+
+    image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+    height, width = image.shape[1:]
+    scale = max(size[0] / height, size[1] / width) / share
+    resized = [max(side, round(old * scale)) for side, old in zip(size, (height, width), strict=True)]
+    return F.center_crop(F.resize(image, resized, antialias=True), list(size)).numpy()
 
 
 def batches(images: Iterable[NDArray[np.uint8]]) -> list[Tensor]:

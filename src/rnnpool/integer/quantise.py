@@ -9,7 +9,7 @@ from rnnpool.errors import InputError
 from rnnpool.integer.calibrate import Statistics, minmax
 from rnnpool.integer.fuse import RealNetwork
 from rnnpool.integer.layers import Convolution, ImageLayer, Layer
-from rnnpool.integer.layers.convolution import FINEST
+from rnnpool.integer.layers.base import FINEST
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode, Operator
 from rnnpool.integer.tensors import IMAGE, Quantisation
 
@@ -91,7 +91,7 @@ def _byte_range(
         low, high = (_MARGIN * edge for edge in minmax(statistics))
     low, high = min(max(low, layer.low), 0.0), max(min(high, layer.high), 0.0)
     if low == high:  # constantly 0
-        return Quantisation.of_range(0.0, 255 * least_scale)
+        return Quantisation.of_range(0.0, max(1.0, 255 * least_scale))
     return Quantisation.of_range(*(edge * max(1.0, 255 * least_scale / (high - low)) for edge in (low, high)))
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnpool.integer.detector import from_bytes
 from rnnpool.integer.fuse import RealNetwork
 from rnnpool.integer.layers import Layer
+from rnnpool.integer.module import from_bytes
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
 from rnnpool.integer.tensors import Quantisation
 

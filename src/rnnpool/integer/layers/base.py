@@ -16,6 +16,9 @@ from torch import Tensor
 from rnnpool.graph import Shape
 from rnnpool.integer.tensors import Quantisation
 
+# Units of the accumulator that an output's unit has at least; arithmetic.to_multiplier wants more than 2.
+FINEST = 2.0625
+
 
 class IntOp(Protocol):
     """The integers of a layer: constants, and ``run`` from stored tensors (without a batch) to a stored tensor."""

@@ -13,11 +13,9 @@ from torch import Tensor
 from rnnpool.graph.ops.conv import Pair
 from rnnpool.integer.arithmetic import RESULT_LIMIT
 from rnnpool.integer.convolution import IntConv, quantise_convolution, quantise_to_i16
-from rnnpool.integer.layers.base import Layer
+from rnnpool.integer.layers.base import FINEST, Layer
 from rnnpool.integer.tensors import Quantisation
 
-# Units of the accumulator that an output's unit has at least; arithmetic.to_multiplier wants more than 2.
-FINEST = 2.0625
 _ROUNDING = 1.02  # room for stored numbers that are rounded up
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from rnnpool.integer.elementwise import IntMean, quantise_mean
-from rnnpool.integer.layers.base import Layer
+from rnnpool.integer.layers.base import FINEST, Layer
 from rnnpool.integer.tensors import Quantisation
 
 
@@ -19,6 +19,10 @@ class Mean(Layer):
 
     def real(self, *inputs: Tensor) -> Tensor:
         return inputs[0].mean((2, 3), keepdim=True)
+
+    def least_scale(self, inputs: Sequence[Quantisation]) -> float:
+        _, height, width = self.inputs[0].shape
+        return FINEST * inputs[0].scale / (height * width)
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntMean:
         _, height, width = self.inputs[0].shape

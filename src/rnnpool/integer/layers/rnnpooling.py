@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnpool.integer.convolution import quantise_to_i16
-from rnnpool.integer.layers.base import Layer
-from rnnpool.integer.layers.convolution import FINEST, as_array
+from rnnpool.integer.layers.base import FINEST, Layer
+from rnnpool.integer.layers.convolution import as_array
 from rnnpool.integer.recurrent import (
     INDEX_SHIFT,
     PROJECTED_SHIFT,
