@@ -30,7 +30,8 @@ class RowRun:
     occupancy: dict[Step, Occupancy]
     # with ``record``: the sets of values that had a row in flight (more rows than stay at rest) at the same time
     flights: set[frozenset[Step]] = field(default_factory=set)
-    # (step, act) in order; an act is an input row taken in or an output row made, as ``Step`` counts them
+    # (step, act) in order: act k makes output row k; of a step that takes rows in, act k takes input row k, and act
+    # takes + k gives output row k
     acts: list[tuple[Step, int]] = field(default_factory=list)
     # how many acts had happened when each arriving row had been worked off
     arrivals: list[int] = field(default_factory=list)
@@ -133,6 +134,8 @@ class _Simulation:
         act, made = self.acted[index], self.made[index]
         if step.takes:
             if made < step.rows and step.after[made] < act:
+                if self.known is not None:
+                    self.result.acts.append((step, step.takes + made))
                 self._queue(index)
                 self._row(step)
                 return

@@ -142,7 +142,7 @@ def _counted(blocks: list[list[Node]], graph: Graph) -> list[Block]:
     counted = []
     source = graph.image
     for index, nodes in enumerate(blocks):
-        kind = _kind(nodes)
+        kind = _kind(nodes, source)
         numbers = (
             0 if plain and index < first_pool else _numbers(kind, nodes, 0 if source is graph.image else source.size)
         )
@@ -151,13 +151,14 @@ def _counted(blocks: list[list[Node]], graph: Graph) -> list[Block]:
     return counted
 
 
-def _kind(nodes: list[Node]) -> str:
+def _kind(nodes: list[Node], source: Node) -> str:
     ops = [node.op for node in nodes]
     convs = [op for op in ops if isinstance(op, Conv)]
     if any(isinstance(op, RNNPool) for op in ops):
         return "rnnpool"
-    if any(isinstance(op, Concat) for op in ops):
-        return "dense" if sum(isinstance(op, Concat) for op in ops) > 1 else "inception"
+    joins = [node for node in nodes if isinstance(node.op, Concat)]
+    if joins:  # a dense block keeps what it was given; an inception block's branches all compute
+        return "dense" if len(joins) > 1 or source in joins[0].inputs else "inception"
     if any(op.depthwise for op in convs) and len(convs) > 1:
         # Without a linear end it is MobileNetV1's pair, which writes each pixel over the pixel that it read.
         tail = nodes[max(index for index, op in enumerate(ops) if isinstance(op, Conv)) :]

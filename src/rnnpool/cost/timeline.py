@@ -50,12 +50,15 @@ class _Replay:
         self._count(self.image)
 
     def act(self, step: Step, act: int) -> None:
-        self.acted[step] = act + 1
-        if step.takes:
-            self.made[step] = sum(after <= act for after in step.after)
-            (self.holding.discard if act + 1 == step.takes else self.holding.add)(step)
+        if not step.takes:
+            self.acted[step] = self.made[step] = act + 1
+        elif act < step.takes:
+            self.acted[step] = act + 1
+            self.holding.add(step)
         else:
-            self.made[step] = act + 1
+            self.made[step] = act - step.takes + 1
+            if self.made[step] == step.rows:
+                self.holding.discard(step)
         for value in [step, *(read.source for read in step.reads)]:
             self._count(value)
 

@@ -1,0 +1,106 @@
+"""``rnnpool tables`` and ``rnnpool sweep``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rnnpool.cli import main
+from rnnpool.commands.tables import NAMES
+
+
+def tables(capsys: pytest.CaptureFixture, *names: str) -> dict[str, dict]:
+    """Rows by name, of one or more tables."""
+    assert main(["tables", *names, "--json"]) == 0
+    return {row["name"]: row for table in json.loads(capsys.readouterr().out) for row in table["rows"]}
+
+
+def test_exact_figures_have_no_difference(capsys: pytest.CaptureFixture) -> None:
+    """Issue and specification name them: they must print as the paper's do."""
+    rows = tables(capsys, "2", "3", "4")
+    for name in ("mobilenet_v2", "efficientnet_b0", "resnet18", "densenet121", "googlenet", "mobilenet_v1"):
+        assert rows[f"{name}-rnnpool"]["figures"]["peak, MiB"]["difference"] == 0
+    v1 = rows["mobilenet_v1-rnnpool"]
+    assert [figure["difference"] for figure in v1["figures"].values()] == [0, 0, 0]
+    assert v1["note"] == ""
+    assert rows["RNNPool-Face-Quant (int8)"]["figures"]["peak, MiB"]["difference"] == 0
+    assert rows["EXTD"]["quoted"]
+    assert all(figure["ours"] is None for figure in rows["EXTD"]["figures"].values())
+
+
+def test_every_difference_of_the_classifiers_has_a_footnote(capsys: pytest.CaptureFixture) -> None:
+    for row in tables(capsys, "2", "18").values():
+        differs = any(figure["difference"] for figure in row["figures"].values())
+        assert bool(row["note"]) == differs or row["name"].startswith("mobilenet_v2_035")
+
+
+def test_ours_beside_the_papers_as_text(capsys: pytest.CaptureFixture) -> None:
+    assert main(["tables", "3", "5"]) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("mobilenet_v1-rnnpool")]
+    assert line.split()[1:] == ["0.77", "0.77", "=", "4.118", "4.118", "=", "417.0", "417.0", "="]
+    assert "MobileNetV2-SSDLite (quoted)" in out
+    assert "[1]" in out
+
+
+def test_streaming_is_told_for_base_baselines_and_rnnpool() -> None:
+    """The whole table takes long; its rows are made of these."""
+    from rnnpool.cost.tables import ours
+
+    families = ours.FAMILIES
+    try:
+        ours.FAMILIES = ("mobilenet_v1_025",)
+        table = ours.streaming()
+    finally:
+        ours.FAMILIES = families
+    assert [row.name.removeprefix("mobilenet_v1_025") for row in table.rows] == list(ours.VARIANTS)
+    for row in table.rows:
+        figures = dict(zip(table.columns, row.figures, strict=True))
+        assert 0 < figures["bound, KiB"].ours <= figures["rows, KiB"].ours
+    (renet,) = [row for row in table.rows if row.name.endswith("renet")]
+    assert "forced whole" in renet.note
+
+
+def test_unknown_table_is_named(capsys: pytest.CaptureFixture) -> None:
+    assert main(["tables", "7"]) == 2
+    error = capsys.readouterr().err
+    assert all(name in error for name in NAMES)
+
+
+GRID = ["--patch", "4,6", "--stride", "4,5", "--hidden", "4,8", "--size", "64"]
+
+
+def test_sweep(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    picture = tmp_path / "front.svg"
+    assert main(["sweep", "mobilenet_v2_035-rnnpool", *GRID, "--json", "--plot", str(picture)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    points = result["points"]
+    assert [(p["kernel"], p["stride"], p["hidden"]) for p in sorted(points, key=lambda p: (p["kernel"], p["hidden"]))] == [
+        (4, 4, 4), (4, 4, 8), (6, 4, 4), (6, 4, 8)
+    ]  # fmt: skip
+    assert len(result["impossible"]) == 4
+    assert all("stride is 5" in line for line in result["impossible"])
+    for point in points:
+        dominated = any(
+            other["madds"] <= point["madds"] and other["ram"] <= point["ram"] and other is not point for other in points
+        )
+        assert point["front"] != dominated
+    assert "<svg" in picture.read_text()
+
+
+def test_sweep_as_a_table(capsys: pytest.CaptureFixture) -> None:
+    assert main(["sweep", "mobilenet_v2_035-rnnpool", "--patch", "6", "--hidden", "8", "--size", "64"]) == 0
+    assert "*      6       4       8     64" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["mobilenet_v2"], "'kernel'"),
+        (["mobilenet_v2-rnnpool", "--patch", "six"], "'six'"),
+        (["mobilenet_v2-rnnpool", "--stride", "5"], "stride is 5"),
+    ],
+)
+def test_mistakes_are_named(arguments: list[str], words: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["sweep", *arguments]) == 2
+    assert words in capsys.readouterr().err

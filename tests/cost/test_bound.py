@@ -1,0 +1,134 @@
+"""The lower bound: against an exhaustive search over all orders of tiny networks; the flow against all cuts."""
+
+from itertools import combinations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from rnnpool.cost.bound import lower_bound
+from rnnpool.cost.maxflow import FlowNetwork
+from rnnpool.cost.stream import StreamPlan, plan_rows
+
+Item = tuple[str, int]
+
+
+def least_at_rest(plan: StreamPlan) -> int:
+    """The smallest maximum, over all orders of computing rows, of what is kept between two computations.
+
+    A search over sets of computed rows: a set's best order is the best way to reach it. Steps that take rows in are
+    not handled.
+    """
+    weight, reads = {}, {}
+    for step in plan.steps:
+        assert not step.takes
+        for row in range(step.rows):
+            item = (step.name, row)
+            weight[item] = step.width * step.channels * plan.precision.activation
+            reads[item] = {
+                (read.source.name, each)
+                for read in step.reads
+                if read.last[row] >= 0
+                for each in range(read.first[row], read.last[row] + 1)
+            }
+    below = {(name, row): (name, row - 1) for name, row in weight if row}
+
+    def kept(done: frozenset[Item]) -> int:
+        needed = {item for other in weight if other not in done for item in reads[other]}
+        return sum(weight[item] for item in done & needed)
+
+    best = {frozenset(): 0}
+    layer = [frozenset()]
+    for _ in weight:
+        following: dict[frozenset[Item], int] = {}
+        for done in layer:
+            for item in weight:
+                ready = item not in done and reads[item] <= done and below.get(item, item) in done | {item}
+                if ready:
+                    more = done | {item}
+                    peak = max(best[done], kept(more))
+                    following[more] = min(following.get(more, peak), peak)
+        best |= following
+        layer = list(following)
+    return best[frozenset(weight)]
+
+
+class Sum(nn.Module):
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x) + self.body(x)
+
+
+TINY = {
+    "chain": nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 2, 3, padding=1)),
+    "stride": nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.Conv2d(4, 2, 3, padding=1)),
+    "widening": nn.Sequential(nn.Conv2d(2, 9, 1), nn.Conv2d(9, 1, 3, padding=1)),
+    "residual": Sum(nn.Conv2d(2, 2, 3, padding=1)),
+    "valid": nn.Sequential(nn.Conv2d(2, 3, 2), nn.Conv2d(3, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("height", [4, 5])
+def test_bound_is_below_the_best_of_all_orders(name: str, height: int) -> None:
+    channels = next(m for m in TINY[name].modules() if isinstance(m, nn.Conv2d)).in_channels
+    plan = plan_rows(TINY[name], (channels, height, 3), dtype="int8", cuts=())
+    best = least_at_rest(plan)
+    assert 0 < lower_bound(plan).bytes <= best <= plan.peak
+
+
+def test_the_bound_is_met_by_a_chain() -> None:
+    """A tall image: two rows of each 3x3's input is what any order keeps, and what rings keep at rest."""
+    chain = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 2, 3, padding=1))
+    plan = plan_rows(chain, (1, 20, 10), dtype="int8", cuts=())
+    assert lower_bound(plan).bytes == sum(b.bytes for b in plan.buffers if b.kind == "ring") == 2 * 10 + 2 * 30
+
+
+def test_a_global_operator_raises_the_bound_to_its_map() -> None:
+    class Excited(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 5, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            return x * torch.sigmoid(x.mean((2, 3), keepdim=True))
+
+    found = lower_bound(plan_rows(Excited(), (1, 8, 6), dtype="int8"))
+    assert found.bytes >= 5 * 8 * 6
+    assert "has finished" in found.moment
+
+
+def test_a_plan_below_its_bound_is_refused() -> None:
+    plan = plan_rows(TINY["chain"], (1, 8, 6), dtype="int8")
+    plan.peak = 1
+    with pytest.raises(AssertionError, match="below the bound"):
+        lower_bound(plan)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 9)), max_size=14))
+def test_maximum_flow_is_the_minimum_cut(edges: list[tuple[int, int, int]]) -> None:
+    network = FlowNetwork(6)
+    edges = [edge for edge in edges if edge[0] != edge[1]]
+    for edge in edges:
+        network.add(*edge)
+    value = network.solve(0, 5)
+    network.check(0, 5, value)
+    sides = [{0, *inner} for size in range(5) for inner in combinations(range(1, 5), size)]
+    assert value == min(sum(c for a, b, c in edges if a in side and b not in side) for side in sides)
+
+
+def test_a_wrong_flow_is_noticed() -> None:
+    network = FlowNetwork(3)
+    network.add(0, 1, 4)
+    network.add(1, 2, 3)
+    value = network.solve(0, 2)
+    with pytest.raises(AssertionError, match="lost or made"):
+        network.check(0, 2, value + 1)
