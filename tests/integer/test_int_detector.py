@@ -8,12 +8,13 @@ import pytest
 import torch
 from small_nets import Classifier, images_of
 
-from made_sets import write_wider
+from made_sets import write_image, write_wider
 from rnnpool.cli import main
+from rnnpool.commands.quantize_subject import choose_images
 from rnnpool.errors import InputError
 from rnnpool.integer.convert import convert
 from rnnpool.integer.detector import IntDetector
-from rnnpool.integer.images import choose_images, whole_images
+from rnnpool.integer.images import whole_images
 from rnnpool.integer.module import IntModule, from_bytes, to_bytes
 from rnnpool.integer.storage import load_network, save_network
 from rnnpool.models import ModelInfo, create_model, registry, save_weights
@@ -126,7 +127,7 @@ def test_evaluate_compares_with_float(
     arguments = ["quantize", "face-tiny", "--weights", weights, "--calibrate", str(photos), "--images", "1"]
     assert main([*arguments, "--ranges", "mse", "--evaluate", str(photos)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["level", "float", "int8", "difference"] in lines
+    assert ["on", photos.name, "float", "int8", "difference"] in lines
     rows = {line[0]: line[1:] for line in lines if len(line) == 4 and line[0] in ("easy", "medium", "hard")}
     assert set(rows) == {"easy", "medium", "hard"}
     for before, after, difference in rows.values():
@@ -163,11 +164,11 @@ def test_wrong_arguments_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_classifiers_have_no_precision(photos: Path, capsys: pytest.CaptureFixture) -> None:
+def test_classes_must_be_known(photos: Path, capsys: pytest.CaptureFixture) -> None:
     name = "small_nets:Classifier"
     arguments = ["quantize", name, "--input", "3x32x24", "--calibrate", str(photos), "--evaluate", str(photos)]
     assert main(arguments) == 2
-    assert "--evaluate measures detectors; small_nets:Classifier is a Classifier" in capsys.readouterr().err
+    assert "small_nets:Classifier is a Classifier whose classes are not known" in capsys.readouterr().err
 
 
 def test_a_module_of_ones_own(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -180,7 +181,7 @@ def test_a_module_of_ones_own(photos: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_classifiers_are_seen_as_they_were_trained(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """The weights' file says how many classes, which pixels, and which mean and spread of them."""
     entry = ModelInfo("small", "a small classifier", "classification", (3, 32, 24), Classifier)
@@ -190,11 +191,16 @@ def test_classifiers_are_seen_as_they_were_trained(
     mean, std = 60.0, 90.0
     entries = {
         "model_options": {"num_classes": 4, "in_channels": 1},
+        "classes": ["a", "b", "c", "d"],
         "view": {"channels": 1, "size": 40, "test_crop": 1.0, "mean": [mean], "std": [std]},
     }
     path, out = tmp_path / "net.safetensors", tmp_path / "int.safetensors"
     save_weights(model, path, {key: json.dumps(value) for key, value in entries.items()})
-    assert main(["quantize", "small", "--weights", str(path), "--calibrate", str(photos), "--out", str(out)]) == 0
+    arguments = ["quantize", "small", "--weights", str(path), "--calibrate", str(photos), "--out", str(out)]
+    assert main([*arguments, "--evaluate", str(_pictures(tmp_path / "set"))]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (top1,) = (row for row in rows if row and row[0] == "top1")
+    assert [float(value) for value in top1[1:]] == [0.25, 0.25, 0.0]  # every class has the same pictures
     network = load_network(out)
     assert network.name == "small"
     assert network.image.shape == (1, 40, 40)
@@ -205,3 +211,22 @@ def test_classifiers_are_seen_as_they_were_trained(
     assert found.shape == wanted.shape == (12, 4)
     error = (found - wanted).square().sum() / (wanted - wanted.mean(dim=0)).square().sum()
     assert error < 0.1
+
+
+def _pictures(root: Path) -> Path:
+    """A set of four classes with the same pictures in each."""
+    for name in "abcd":
+        for number, image in enumerate(images_of((1, 60, 60), 2)):
+            write_image(root / "val" / name / f"{number}.png", image[0])
+    return root
+
+
+def test_images_are_spread_over_the_folder(tmp_path: Path) -> None:
+    for i in range(9):
+        write_image(tmp_path / f"{i}.png", np.zeros((4, 4), np.uint8))
+    chosen = [int(path.stem) for path in choose_images(tmp_path, 3)]
+    assert chosen == [1, 4, 7]
+    assert [int(path.stem) for path in choose_images(tmp_path, 50)] == list(range(9))
+    with pytest.raises(InputError, match="no images in this folder"):
+        (tmp_path / "empty").mkdir()
+        choose_images(tmp_path / "empty", 3)

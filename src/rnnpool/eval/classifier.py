@@ -47,7 +47,7 @@ def evaluate_classifier(
     except ImportError as error:
         raise InputError('evaluating a classifier needs torchmetrics: pip install "rnnpool[train]"') from error
     count = len(images.images.classes)
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     meters = {
         f"top{k}": MulticlassAccuracy(count, top_k=k, average="micro").to(device)
         for k in ((1, 5) if count > 5 else (1,))
@@ -72,6 +72,25 @@ def evaluate_classifier(
         metrics |= {"sure": sure_samples / len(images)}
         metrics |= {"top1_sure": float(sure.compute())} if sure_samples else {}
     return ClassifierScores(metrics, confusion.compute().cpu().numpy())
+
+
+def evaluate_labels(
+    model: nn.Module, images: CentreImages, *, mean: Sequence[float], std: Sequence[float], batch_size: int = 64
+) -> dict[str, float]:
+    """Where several classes may hold: ``exact`` is the share of samples with every label right, ``labels`` of labels.
+
+    A class is said to hold from probability 0.5 on, which is logit 0.
+    """
+    device = next(model.parameters()).device
+    exact, right, losses = 0, 0, 0.0
+    with torch.no_grad():
+        for pixels, targets in _batches(images, batch_size, workers=0):
+            logits = model(normalise_pixels(pixels.to(device), mean, std)).float().cpu()
+            hits = (logits > 0) == (targets > 0.5)
+            exact, right = exact + int(hits.all(dim=1).sum()), right + int(hits.sum())
+            losses += float(F.binary_cross_entropy_with_logits(logits, targets, reduction="sum"))
+    count, labels = len(images), len(images) * len(images.images.classes)
+    return {"exact": exact / count, "labels": right / labels, "loss": losses / labels}
 
 
 class _Chunks(Dataset):

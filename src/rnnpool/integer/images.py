@@ -8,29 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnpool.commands.image_files import find_images
 from rnnpool.data.pixel_cache import decode
 from rnnpool.data.samples import normalise
-from rnnpool.errors import InputError
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
 
 BATCH = 8
 CENTRE = 0.875  # 224 of 256 pixels
-
-
-def choose_images(folder: Path, count: int) -> list[Path]:
-    """``count`` of the images below a folder (all if there are fewer), evenly spaced in the order of their names.
-
-    Raises:
-        InputError: no such folder, no images there, or a count below 1.
-    """
-    if count < 1:
-        raise InputError(f"the number of images is {count}; it must be at least 1")
-    files, problems = find_images([folder])
-    if problems:
-        raise InputError(problems[0])
-    picked = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
-    return [files[i].path for i in picked]
 
 
 def whole_images(

@@ -1,0 +1,151 @@
+"""What ``rnnpool quantize`` is asked to turn into integers: a trained network, its images, and how it is measured."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnpool.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from rnnpool.integer.network import IntNetwork
+
+# The precision or accuracy by name: of the float network (None), or of an integer one.
+Measure = Callable[["IntNetwork | None"], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained network.
+
+    Attributes:
+        name: as the command line has it.
+        shape: (C, H, W) of its images.
+        view: how a classifier sees images: its training's ``ViewRecipe``, or nothing.
+        classes: of a classifier, if its weights name them.
+        data: the data section of the recipe that the weights were trained by.
+    """
+
+    name: str
+    module: "nn.Module"
+    shape: tuple[int, int, int]
+    view: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def viewed(self) -> "nn.Module":
+        """The network as one of (v - 128) / 128, which is what integer networks take."""
+        from rnnpool.integer.module import Viewed
+
+        usual = {128.0} >= {*self.view.get("mean", ()), *self.view.get("std", ())}
+        return self.module if usual else Viewed(self.module, self.view["mean"], self.view["std"])
+
+    def images(self, paths: list[Path]) -> list["NDArray"]:
+        """Bytes (C, H, W) as the network sees them in use: whole for a detector, the middle for all others."""
+        from rnnpool.integer.images import CENTRE, centre_crops, whole_images
+        from rnnpool.models.detector import Detector
+
+        channels, height, width = self.shape
+        if isinstance(self.module, Detector):
+            return whole_images(paths, channels, (height, width), max(self.module.head.strides))
+        return centre_crops(paths, channels, (height, width), self.view.get("test_crop", CENTRE))
+
+
+def choose_images(folder: Path, count: int) -> list[Path]:
+    """``count`` of the images below a folder (all if there are fewer), evenly spaced in the order of their names.
+
+    Raises:
+        InputError: no such folder, no images there, or a count below 1.
+    """
+    if count < 1:
+        raise InputError(f"the number of images is {count}; it must be at least 1")
+    from rnnpool.commands.image_files import find_images
+
+    files, problems = find_images([folder])
+    if problems:
+        raise InputError(problems[0])
+    count = min(count, len(files))
+    return [files[(2 * i + 1) * len(files) // (2 * count)].path for i in range(count)]
+
+
+def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
+    """The network of a registered name, or of module:function.
+
+    Args:
+        weights: a .safetensors file; None: those of the package.
+        shape: "CxHxW"; None: the network's own.
+    """
+    from rnnpool.cost.source import input_shape, load_network
+    from rnnpool.models import create_model, model_info
+    from rnnpool.models.weights import read_weights, shipped_weights
+
+    if ":" in name:
+        if weights is not None:
+            raise InputError(f"--weights belongs to registered networks; {name} is to return a trained one")
+        module, own = load_network(name)
+        return Subject(name, module, input_shape(name, shape, own))
+    own = model_info(name).input_size
+    path = shipped_weights(name) if weights is None else Path(weights)
+    metadata = read_weights(path)[1]
+    about = {key: json.loads(metadata.get(key, "{}")) for key in ("view", "model_options", "classes", "recipe")}
+    view = about["view"]
+    module = create_model(name, weights=path, **about["model_options"])
+    if view:
+        own = (view["channels"], view["size"], view["size"])
+    data = about["recipe"].get("data", {})
+    return Subject(name, module, input_shape(name, shape, own), view, tuple(about["classes"]), data)
+
+
+def open_measure(subject: Subject, folder: Path) -> Measure:
+    """How ``subject`` is measured on the data set in ``folder``: precision of a detector, accuracy of a classifier."""
+    from rnnpool.models.detector import Detector
+
+    if isinstance(subject.module, Detector):
+        return _precision(subject.module, folder)
+    if not subject.classes:
+        raise InputError(
+            f"--evaluate measures detectors, and classifiers whose weights come from rnnpool train; {subject.name} is a"
+            f" {type(subject.module).__name__} whose classes are not known"
+        )
+    return _accuracy(subject, folder)
+
+
+def _precision(module: Any, folder: Path) -> Measure:
+    from rnnpool.commands.evaluate import find_dataset, progress_bar
+    from rnnpool.eval.sets import open_evaluation
+    from rnnpool.integer.detector import IntDetector
+
+    root, dataset = find_dataset(folder)
+    area = module.input_size[0] * module.input_size[1]
+    with progress_bar("reading") as progress:
+        evaluation = open_evaluation(dataset, root, channels=module.in_channels, area=area, progress=progress)
+
+    def measure(network: "IntNetwork | None") -> dict[str, float]:
+        model = module if network is None else IntDetector(network, module.head)
+        with progress_bar("detecting, float" if network is None else "detecting, int8") as progress:
+            curves = evaluation.curves(evaluation.detect(model, progress=progress))
+        return {level: curve.average_precision for level, curve in curves.items()}
+
+    return measure
+
+
+def _accuracy(subject: Subject, folder: Path) -> Measure:
+    from rnnpool.commands.evaluate_classifier import open_pictures
+    from rnnpool.data.classification import CentreImages
+    from rnnpool.eval.classifier import evaluate_classifier
+    from rnnpool.integer.module import IntModule
+
+    pictures, _ = open_pictures(folder, "val", subject.classes, subject.shape[0], subject.data)
+    images = CentreImages(pictures, subject.view["size"], subject.view["test_crop"])
+
+    def measure(network: "IntNetwork | None") -> dict[str, float]:
+        module = subject.viewed.eval() if network is None else IntModule(network)
+        metrics = evaluate_classifier(module, images, mean=(128.0,), std=(128.0,)).metrics
+        return {name: value for name, value in metrics.items() if name != "loss"}
+
+    return measure
