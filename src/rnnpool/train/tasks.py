@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from rnnpool.train.task import Task
 
 # name -> module of rnnpool.train with ``DataRecipe`` (the data section's dataclass) and ``create(recipe, root)``
-TASKS = {"detection": "detection_task", "classification": "classification_task"}
+TASKS = {
+    "detection": "detection_task",
+    "classification": "classification_task",
+    "probe": "probe_task",
+}
 
 
 def _module(name: str) -> ModuleType:

@@ -19,8 +19,11 @@ RIVALS = {
 }
 
 
+Size = int | tuple[int, int]
+
+
 def _classifier(
-    pool: nn.Module, stem: nn.Sequential, side: int, width: int, num_classes: int, in_channels: int
+    pool: nn.Module, stem: nn.Sequential, size: Size, width: int, num_classes: int, in_channels: int
 ) -> Classifier:
     """``stem``, ``pool`` to 1 x 1 pixels of ``width`` channels, the linear layer; torch's own initialisation."""
     return Classifier(
@@ -29,19 +32,25 @@ def _classifier(
         width,
         num_classes=num_classes,
         in_channels=in_channels,
-        input_size=(side, side),
+        input_size=_pair(size),
         fixed_size=True,
     )
 
 
-def _stem(convolutions: int, in_channels: int, side: int) -> tuple[nn.Sequential, int, int]:
-    """The convolutions before the pooling, their channels and the side of their map; none: the image itself."""
-    if not isinstance(side, int) or side < 2:
-        raise InputError(f"input_size is {side!r}; it must be an integer of at least 2")
+def _stem(convolutions: int, in_channels: int, size: Size) -> tuple[nn.Sequential, int, tuple[int, int]]:
+    """The convolutions before the pooling, their channels and the size of their map; none: the image itself."""
+    height, width = _pair(size)
     if convolutions == 0:
-        return nn.Sequential(), in_channels, side
+        return nn.Sequential(), in_channels, (height, width)
     convolution = nn.Conv2d(in_channels, convolutions, 3, stride=2, padding=1)
-    return nn.Sequential(convolution, nn.ReLU()), convolutions, (side + 1) // 2
+    return nn.Sequential(convolution, nn.ReLU()), convolutions, ((height + 1) // 2, (width + 1) // 2)
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 2:
+        raise InputError(f"input_size is {size!r}; it must be at least 2 pixels high and wide")
+    return height, width
 
 
 @register(
@@ -53,7 +62,7 @@ def _stem(convolutions: int, in_channels: int, side: int) -> tuple[nn.Sequential
 def pooled_rnnpool(
     num_classes: int = 10,
     in_channels: int = 3,
-    input_size: int = 32,
+    input_size: Size = 32,
     hidden: int = 32,
     hidden2: int | None = None,
     convolutions: int = 0,
@@ -66,21 +75,21 @@ def pooled_rnnpool(
         hidden, hidden2: state sizes of RNN1 and RNN2; ``hidden2`` None: the same.
         convolutions: number of 3x3 convolutions of stride 2 before it (one layer of so many channels); 0: none.
     """
-    stem, channels, side = _stem(convolutions, in_channels, input_size)
+    stem, channels, area = _stem(convolutions, in_channels, input_size)
     chosen = init if cell == "fastgrnn" else "reference"
-    pool = RNNPool2d(channels, hidden, hidden if hidden2 is None else hidden2, side, cell=cell, init=chosen)
+    pool = RNNPool2d(channels, hidden, hidden if hidden2 is None else hidden2, area, cell=cell, init=chosen)
     return _classifier(pool, stem, input_size, pool.out_channels, num_classes, in_channels)
 
 
 def _register_rival(kind: str, what: str) -> None:
     def builder(
-        num_classes: int = 10, in_channels: int = 3, input_size: int = 32, width: int = 128, convolutions: int = 0
+        num_classes: int = 10, in_channels: int = 3, input_size: Size = 32, width: int = 128, convolutions: int = 0
     ) -> Classifier:
-        stem, channels, side = _stem(convolutions, in_channels, input_size)
+        stem, channels, area = _stem(convolutions, in_channels, input_size)
         if kind == "conv":
-            layers = [nn.Conv2d(channels, width, side), nn.ReLU()]
+            layers = [nn.Conv2d(channels, width, area), nn.ReLU()]
         else:
-            pooling = nn.AvgPool2d(side) if kind == "avg" else nn.MaxPool2d(side)
+            pooling = nn.AvgPool2d(area) if kind == "avg" else nn.MaxPool2d(area)
             layers = [pooling, nn.Conv2d(channels, width, 1), nn.ReLU()]
         return _classifier(nn.Sequential(*layers), stem, input_size, width, num_classes, in_channels)
 
