@@ -31,6 +31,8 @@ VERBS = {
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
     "quantize": "turn a trained network into integers, by calibration on images",
+    "compile": "write an integer network as C that streams rows through a small arena",
+    "firmware": "run a compiled network on an emulated Cortex-M4 and measure it",
 }
 
 WELCOME = f"""\

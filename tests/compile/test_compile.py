@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from rnnpool.cli import main
 from rnnpool.compile.emit import compile_network
 from rnnpool.compile.firmware import run_on_chip
 from rnnpool.compile.host import HostNetwork
@@ -18,6 +19,7 @@ from rnnpool.integer.fuse import fuse
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.quantise import quantise
 from rnnpool.integer.rnnpool2d import IntRNNPool
+from rnnpool.integer.storage import save_network
 from rnnpool.models import create_model
 from rnnpool.target.build import WARNING_FLAGS
 from rnnpool.target.host import SANITIZER_FLAGS
@@ -189,3 +191,45 @@ def test_unsupported_operators_are_named(tmp_path):
     network, _ = integers(small_classifier(), (3, 16, 16))
     with pytest.raises(InputError, match="name is '7up'; a C identifier"):
         compile_network(network, tmp_path, name="7up")
+
+
+def test_the_folder_builds_by_itself(tiny, tmp_path):
+    compile_network(tiny[0], tmp_path)
+    subprocess.run(["make", "-s", "-C", tmp_path, "CFLAGS=-Werror"], check=True, capture_output=True)
+    assert (tmp_path / "build" / "libface_tiny.a").is_file()
+    if missing_tools(["arm-none-eabi-gcc"]) is None:
+        subprocess.run(["make", "-s", "-C", tmp_path, "clean"], check=True)
+        subprocess.run(["make", "-s", "-C", tmp_path, "TARGET=cortex-m4", "CFLAGS=-Werror"], check=True)
+    readme = (tmp_path / "README.md").read_text()
+    assert "61 x 47, 1 byte a pixel" in readme
+
+
+def test_cuts_make_maps_whole_and_change_no_number(tmp_path):
+    """A classifier by rows alone, cut by hand, and as the search cuts it."""
+    torch.manual_seed(3)
+    network, images = integers(small_classifier(), (3, 32, 40))
+    expected = network.run(images[0])[0]
+    sizes = {}
+    for name, cuts in (("rows", ()), ("cut", (2, 4)), ("found", None)):
+        compiled = compile_network(network, tmp_path / name, name="net", cuts=cuts)
+        sizes[name] = compiled.plan.bytes
+        np.testing.assert_array_equal(HostNetwork(compiled, network).run(images[0])[0], expected)
+    assert sizes["found"] <= min(sizes.values())
+    assert sizes["cut"] > sizes["rows"]
+
+
+@needs_toolchain
+def test_verbs(tiny, tmp_path, capsys):
+    from PIL import Image
+
+    save_network(tiny[0], tmp_path / "net.safetensors")
+    assert main(["compile", str(tmp_path / "net.safetensors"), "-o", str(tmp_path / "c")]) == 0
+    assert (tmp_path / "c" / "face_tiny.c").is_file()
+    Image.fromarray(tiny[1][0][0]).save(tmp_path / "a.png")
+    assert main(["firmware", str(tmp_path / "net.safetensors"), str(tmp_path / "a.png"), "--layers"]) == 0
+    printed = capsys.readouterr().out
+    assert "a.png: bit for bit the simulator" in printed
+    assert "estimated" in printed
+    assert "rnp_fastgrnn_step" in printed
+    assert main(["firmware", str(tmp_path / "net.safetensors"), "a.png", "--threshold", "2"]) == 2
+    assert "--threshold is 2" in capsys.readouterr().err

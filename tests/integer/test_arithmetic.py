@@ -91,7 +91,7 @@ def test_convolutions_stay_within_their_accumulator_or_are_refused():
     wide = quantise_convolution(np.ones((1, 4000, 1, 1)), None, x, Quantisation.of_range(0, 4000))
     everything = np.full((4000, 1, 1), 255, np.uint8)
     assert abs(int(wide.accumulate(everything)[0, 0, 0])) < 1 << 23
-    assert wide.run(everything)[0, 0, 0] >= 254
+    assert wide.run(everything)[0, 0, 0] >= 245  # the weights had to become coarser
     with pytest.raises(InputError, match="a result may reach"):
         quantise_convolution(np.ones((1, 200, 1, 1)), None, x, Quantisation.of_range(0, 0.9))
     with pytest.raises(InputError, match="rescaling ratio"):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool.compile import RUNTIME_FOLDER
-from rnnpool.compile.kernel_cases import rnnpool_arrays
+from rnnpool.compile.kernel_cases import rnnpool_arrays, rnnpool_multiply_adds
 from rnnpool.compile.pack import pack_depthwise, pack_pointwise, round_up
 from rnnpool.compile.schedule import ALIGNMENT, CONTEXT_BYTES, LANDS, Plan, plan_arena
 from rnnpool.compile.stages import Stage, build_stages
@@ -19,7 +20,7 @@ from rnnpool.files import write_text
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
 from rnnpool.integer.l2norm import IntL2Norm
-from rnnpool.integer.network import ChannelScales, IntNetwork
+from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.tensors import Quantisation
 
@@ -46,11 +47,14 @@ class Compiled:
         return [self.folder, self.folder / "runtime"]
 
 
-def compile_network(network: IntNetwork, folder: Path, *, name: str | None = None) -> Compiled:
+def compile_network(
+    network: IntNetwork, folder: Path, *, name: str | None = None, cuts: Sequence[int] | None = None
+) -> Compiled:
     """Write the self-contained C of ``network`` into ``folder``.
 
     Args:
         name: prefix of the functions and files; the network's by default.
+        cuts: as ``schedule.plan_arena`` takes them; the best by default.
 
     Raises:
         InputError: an operator without a kernel, or jinja2 is missing.
@@ -58,7 +62,7 @@ def compile_network(network: IntNetwork, folder: Path, *, name: str | None = Non
     prefix = re.sub(r"\W", "_", name or network.name)
     if not re.match(r"[A-Za-z]", prefix):
         raise InputError(f"name is {prefix!r}; a C identifier has to begin with a letter")
-    plan = plan_arena(build_stages(network))
+    plan = plan_arena(build_stages(network), cuts)
     emitter = _Emitter(network, plan)
     stages = [emitter.stage(stage) for stage in plan.stages]
     offsets = np.cumsum([len(entries) for entries in plan.acts])
@@ -81,7 +85,12 @@ def compile_network(network: IntNetwork, folder: Path, *, name: str | None = Non
         "schedule": _lines([entry for entries in plan.acts for entry in entries]),
         "schedule_end": _lines(offsets.tolist()),
     }
-    for template, file in (("network.h.j2", f"{prefix}.h"), ("network.c.j2", f"{prefix}.c")):
+    values["constant_bytes"] = sum(array.nbytes for _, array in emitter.arrays)
+    values["multiply_adds"] = sum(multiply_adds(node) for node in network.nodes)
+    values["phases"] = len(plan.cuts) + 1
+    files = {"network.h.j2": f"{prefix}.h", "network.c.j2": f"{prefix}.c"}
+    files |= {f"{name}.j2": name for name in ("README.md", "Makefile", "CMakeLists.txt")}
+    for template, file in files.items():
         write_text(folder / file, render(template, values))
     write_text(folder / f"{prefix}_weights.h", emitter.weights(network.name))
     runtime = folder / "runtime"
@@ -90,6 +99,14 @@ def compile_network(network: IntNetwork, folder: Path, *, name: str | None = Non
         if path.suffix in (".c", ".h", ".S"):
             shutil.copyfile(path, runtime / path.name)
     return Compiled(folder, prefix, plan)
+
+
+def multiply_adds(node: IntNode) -> int:
+    """What one image costs in a node; sums, means and copies count nothing."""
+    op, (outputs, height, width) = node.op, node.shape
+    if isinstance(op, IntConv):
+        return outputs * height * width * op.weights[0].size
+    return rnnpool_multiply_adds(op, height, width) if isinstance(op, IntRNNPool) else 0
 
 
 class _Emitter:

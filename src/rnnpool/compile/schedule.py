@@ -308,14 +308,12 @@ def _acts(stages: Sequence[Stage], runs: Sequence[RowRun], places: dict[Stage, P
 
     def work_off(acts: Sequence[tuple[Step, int]], entries: list[int]) -> None:
         for step, act in acts:
-            entries.append(step.index)
-            acted[step.index] += 1
-            if step.takes:  # its input row may land before its output row appears
-                land(entries)
-                made[step.index] += act in step.after
-            else:
-                made[step.index] += 1
-                land(entries)
+            gives = not step.takes or act >= step.takes
+            if not step.takes or not gives:  # what gives a row of a step that takes rows in is the act before
+                entries.append(step.index)
+                acted[step.index] += 1
+            made[step.index] += gives
+            land(entries)
         land(entries)
 
     schedule: list[list[int]] = []
