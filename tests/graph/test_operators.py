@@ -210,3 +210,8 @@ def test_every_rule_is_for_a_function_that_torch_has() -> None:
         name for name in FUNCTIONS if not any(hasattr(place, name) for place in places)
     } - special  # fmt: skip
     assert not missing
+
+
+def test_a_network_that_does_nothing_is_said_to() -> None:
+    with pytest.raises(InputError, match="nothing to lower"):
+        lower(nn.Sequential(nn.Identity(), nn.Dropout()), SHAPE)

@@ -243,7 +243,10 @@ def lower(module: nn.Module, input_shape: Sequence[int], *, name: str | None = N
     outputs = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
     if not outputs:
         raise InputError(f"{title} returned no tensor; the graph needs at least one output")
-    return _pruned(Graph(title, tracer.nodes, [tracer.node_of(value) for value in outputs]))
+    graph = _pruned(Graph(title, tracer.nodes, [tracer.node_of(value) for value in outputs]))
+    if len(graph) == 1:
+        raise InputError(f"{title} returns its input unchanged; there is nothing to lower")
+    return graph
 
 
 _LOCK = threading.Lock()  # lowering puts hooks on the module's own objects
