@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
-from rnnpool.integer.fuse import RealNetwork, fuse
+from rnnpool.integer.fuse import fuse
 from rnnpool.integer.layers import Convolution, Normalisation, RNNPooling
+from rnnpool.integer.real_network import RealNetwork
 from rnnpool.models import create_model, model_info
 from rnnpool.nn import RNNPool2d
 

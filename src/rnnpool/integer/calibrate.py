@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.integer.fuse import RealNetwork
 from rnnpool.integer.layers import Layer
+from rnnpool.integer.real_network import RealNetwork
 
 BINS = 2048
 _LEVELS = 255

@@ -11,11 +11,12 @@ from rnnpool import __version__
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
-from rnnpool.integer.fuse import RealNetwork, fuse
+from rnnpool.integer.fuse import fuse
 from rnnpool.integer.images import batches
 from rnnpool.integer.layers import RNNPooling
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.quantise import quantise
+from rnnpool.integer.real_network import RealNetwork
 from rnnpool.integer.report import output_sqnr
 
 _HELD_OUT = 4  # every 4th image is not calibrated with, but measures the methods

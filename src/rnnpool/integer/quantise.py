@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from rnnpool.errors import InputError
 from rnnpool.integer.calibrate import Statistics, minmax
-from rnnpool.integer.fuse import RealNetwork
 from rnnpool.integer.layers import Convolution, ImageLayer, Layer
 from rnnpool.integer.layers.base import FINEST
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode, Operator
+from rnnpool.integer.real_network import RealNetwork
 from rnnpool.integer.tensors import IMAGE, Quantisation
 
 # int16 outputs reach this many times what calibration saw: what lies beyond is cut, and 14 bits are plenty.

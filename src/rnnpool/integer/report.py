@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnpool.integer.fuse import RealNetwork
 from rnnpool.integer.layers import Layer
 from rnnpool.integer.module import from_bytes
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
+from rnnpool.integer.real_network import RealNetwork
 from rnnpool.integer.tensors import Quantisation
 
 
