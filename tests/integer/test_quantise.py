@@ -133,6 +133,10 @@ def test_ranges_are_widened_where_16_bits_would_overflow() -> None:
     op = conversion.network.nodes[1].op
     assert isinstance(op, IntConv)
     op.check_limits()
+    name, factor = conversion.network.metadata["widened"].split()
+    assert name == "0"
+    assert float(factor) > 1.2
+    assert "widened" not in converted("classifier").network.metadata
     bright = np.full((1, 6, 6), 255, np.uint8)
     seen = []
     conversion.network.run(bright, lambda _, value: seen.append(value))

@@ -94,6 +94,8 @@ def _print_summary(screen: "Console", conversion: "Conversion", out: Path) -> No
     entries = conversion.network.metadata
     screen.print(f"ranges by       {', '.join(tried)}: error of the outputs", highlight=False)
     screen.print(f"images          {entries['images']}", highlight=False)
+    if "widened" in entries:
+        screen.print(f"wider ranges    {entries['widened']} (times the chosen; 16 bits would not hold their results)")
     for what, count in flash_bytes(conversion.network).items():
         screen.print(f"{what:<16}{count:>9,} bytes", highlight=False)
     screen.print(f"written         {out}", highlight=False, soft_wrap=True)

@@ -30,18 +30,21 @@ def quantise(
     Args:
         statistics: of every layer (``calibrate.observe``).
         choose: a range from statistics (``calibrate.METHODS``).
+        metadata: entries of the result's; "widened" is added where ranges had to be wider than chosen, by factors.
 
     Raises:
         InputError: constants that do not fit their integers; the layer is named.
     """
     number = {layer: i for i, layer in enumerate(network.layers)}
     outputs: dict[Layer, Quantisation | ChannelScales] = {}
-    nodes = []
+    nodes, widened = [], []
     for layer in network.layers:
         try:
             op, outputs[layer] = _integers(network, layer, statistics[layer], choose, outputs)
         except InputError as error:
             raise InputError(f"layer {layer.name} ({layer.kind}): {error}") from error
+        if (factor := _widening(layer, outputs[layer], statistics[layer], choose)) > 1.005:
+            widened.append(f"{layer.name} {factor:.2f}")
         sources = tuple(number[source] for source in layer.inputs)
         nodes.append(IntNode(layer.name, layer.path, op, sources, layer.shape, outputs[layer]))
     return IntNetwork(
@@ -49,7 +52,7 @@ def quantise(
         tuple(nodes),
         tuple(number[layer] for layer in network.outputs),
         tuple(network.vectors),
-        dict(metadata or {}),
+        dict(metadata or {}) | ({"widened": ", ".join(widened)} if widened else {}),
     )
 
 
@@ -86,13 +89,33 @@ def _byte_range(
     layer: Layer, statistics: Statistics, choose: Callable[[Statistics], tuple[float, float]], least_scale: float
 ) -> Quantisation:
     """The chosen range, or wider about 0 where the integers need it; then a clip at ``layer.high`` comes late."""
-    low, high = choose(statistics)
-    if layer.shape[1:] == (1, 1):  # so few values that their ends, let alone their percentiles, are those of chance
-        low, high = (_MARGIN * edge for edge in minmax(statistics))
-    low, high = min(max(low, layer.low), 0.0), max(min(high, layer.high), 0.0)
+    low, high = _chosen(layer, statistics, choose)
     if low == high:  # constantly 0
         return Quantisation.of_range(0.0, max(1.0, 255 * least_scale))
     return Quantisation.of_range(*(edge * max(1.0, 255 * least_scale / (high - low)) for edge in (low, high)))
+
+
+def _chosen(
+    layer: Layer, statistics: Statistics, choose: Callable[[Statistics], tuple[float, float]]
+) -> tuple[float, float]:
+    """The range that is wanted: within the layer's clip, with 0 in it."""
+    low, high = choose(statistics)
+    if layer.shape[1:] == (1, 1):  # so few values that their ends, let alone their percentiles, are those of chance
+        low, high = (_MARGIN * edge for edge in minmax(statistics))
+    return min(max(low, layer.low), 0.0), max(min(high, layer.high), 0.0)
+
+
+def _widening(
+    layer: Layer,
+    output: Quantisation | ChannelScales,
+    statistics: Statistics,
+    choose: Callable[[Statistics], tuple[float, float]],
+) -> float:
+    """How many times the wanted range the stored one is; 1 where none was chosen."""
+    low, high = _chosen(layer, statistics, choose)
+    if layer.copies or isinstance(output, ChannelScales) or low == high:
+        return 1.0
+    return 255 * output.scale / (high - low)
 
 
 def _wide_scales(layer: Convolution, statistics: Statistics, x: Quantisation) -> NDArray[np.float64]:
