@@ -25,7 +25,7 @@ def image(batch: int = 2) -> Tensor:
 @pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("options", CELLS, ids=str)
 def test_autocast(options: dict) -> None:
-    """Projections in bfloat16 (8 bits of mantissa) at worst, states in float32: near the float32 result, float32 out."""
+    """Projections in bfloat16 (8 bits) at worst, states in float32: near the float32 result, float32 out."""
     layer, x = layer_of(options), image()
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(x.requires_grad_())
