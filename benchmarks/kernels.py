@@ -17,10 +17,9 @@ from rnnpool.compile.kernel_cases import (
     conv_case,
     dense_case,
     depthwise_case,
-    rnnpool_case,
-    step_case,
 )
 from rnnpool.compile.random_layers import random_cell, random_conv, random_map, random_rnnpool, random_states
+from rnnpool.compile.recurrent_cases import rnnpool_case, step_case
 from rnnpool.target.cases import run_cases_on_target
 from rnnpool.target.counting import Cost
 

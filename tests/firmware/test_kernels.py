@@ -20,9 +20,6 @@ from rnnpool.compile.kernel_cases import (
     expand_project_case,
     l2norm_case,
     mean_case,
-    projection_case,
-    rnnpool_case,
-    step_case,
 )
 from rnnpool.compile.random_layers import (
     random_cell,
@@ -31,6 +28,7 @@ from rnnpool.compile.random_layers import (
     random_rnnpool,
     random_states,
 )
+from rnnpool.compile.recurrent_cases import projection_case, rnnpool_case, step_case
 from rnnpool.integer.elementwise import IntPad, quantise_add, quantise_mean
 from rnnpool.integer.l2norm import quantise_l2norm
 from rnnpool.integer.recurrent import quantise_projection

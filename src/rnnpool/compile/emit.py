@@ -11,8 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool.compile import RUNTIME_FOLDER
-from rnnpool.compile.kernel_cases import rnnpool_arrays, rnnpool_multiply_adds
-from rnnpool.compile.pack import pack_depthwise, pack_pointwise, round_up
+from rnnpool.compile.pack import (
+    pack_depthwise,
+    pack_pointwise,
+    rnnpool_arrays,
+    rnnpool_multiply_adds,
+    round_up,
+)
 from rnnpool.compile.schedule import ALIGNMENT, CONTEXT_BYTES, LANDS, Plan, plan_arena
 from rnnpool.compile.stages import Stage, build_stages
 from rnnpool.errors import InputError

@@ -10,22 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool.compile.pack import (
-    lanes,
     pack_dense,
     pack_depthwise,
-    pack_gates,
     pack_pointwise,
-    pack_projection_bias,
-    pack_quads,
     round_up,
     row_pitch,
-    split_lanes,
 )
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
 from rnnpool.integer.l2norm import IntL2Norm
-from rnnpool.integer.recurrent import IntCell, IntProjection
-from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.target.cases import Case
 
 HEADERS = (
@@ -40,7 +33,7 @@ HEADERS = (
     "rnp_pair.h",
     "rnp_rnnpool.h",
 )
-_LEFT = 4  # bytes before a map, so that its first pixel is aligned and has padding before it
+LEFT = 4  # bytes before a map, so that its first pixel is aligned and has padding before it
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class KernelCase:
 
 @dataclass(frozen=True)
 class PlanarMap:
-    """A map in memory: rows [H][C][pitch] with padding, _LEFT bytes before it and ``slack`` behind."""
+    """A map in memory: rows [H][C][pitch] with padding, LEFT bytes before it and ``slack`` behind."""
 
     memory: NDArray[np.uint8]
     pitch: int
@@ -66,8 +59,8 @@ class PlanarMap:
     def of(cls, x: NDArray[np.uint8], padding: int, zero_point: int, slack: int = 0) -> "PlanarMap":
         channels, height, width = x.shape
         pitch = row_pitch(width, padding)
-        memory = np.full(_LEFT + height * channels * pitch + slack, zero_point, np.uint8)
-        view = memory[_LEFT : _LEFT + height * channels * pitch].reshape(height, channels, pitch)
+        memory = np.full(LEFT + height * channels * pitch + slack, zero_point, np.uint8)
+        view = memory[LEFT : LEFT + height * channels * pitch].reshape(height, channels, pitch)
         view[:, :, :width] = x.transpose(1, 0, 2)
         return cls(memory, pitch, channels * pitch)
 
@@ -75,7 +68,7 @@ class PlanarMap:
 def read_map(memory: NDArray[np.uint8], channels: int, height: int, width: int) -> NDArray[np.uint8]:
     """The (C, H, W) map that kernels wrote, its padding included: (C, H, pitch)."""
     pitch = row_pitch(width)
-    return memory[_LEFT:].reshape(height, channels, pitch).transpose(1, 0, 2)
+    return memory[LEFT:].reshape(height, channels, pitch).transpose(1, 0, 2)
 
 
 def with_padding(y: NDArray[np.uint8], zero_point: int) -> NDArray[np.uint8]:
@@ -103,17 +96,17 @@ def conv_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
         int32_t strides[{kh}];
         for (int32_t i = 0; i < {kh}; i++) {{
             const int32_t row = y * {sh} - {ph} + i, outside = row < 0 || row >= {height};
-            rows[i] = outside ? @zeros + {_LEFT} : @x + {_LEFT} + row * {source.row};
+            rows[i] = outside ? @zeros + {LEFT} : @x + {LEFT} + row * {source.row};
             strides[i] = outside ? 0 : {source.pitch};
         }}
-        rnp_conv_row(&layer, rows, strides, @out + {_LEFT} + y * {even * row_pitch(width_out)}, @buffer);
+        rnp_conv_row(&layer, rows, strides, @out + {LEFT} + y * {even * row_pitch(width_out)}, @buffer);
     }}"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
-        "zeros": np.full(_LEFT + source.pitch + sw * 4 + kw, conv.zero_in, np.uint8),
+        "zeros": np.full(LEFT + source.pitch + sw * 4 + kw, conv.zero_in, np.uint8),
         "weights": pack_pointwise(conv),
         "buffer": np.zeros(round_up(channels * kh * kw) * 8, np.uint8),
-        "out": np.zeros(_LEFT + height_out * even * row_pitch(width_out), np.uint8),
+        "out": np.zeros(LEFT + height_out * even * row_pitch(width_out), np.uint8),
     }
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
@@ -138,16 +131,16 @@ def depthwise_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
         int32_t strides[3];
         for (int32_t i = 0; i < 3; i++) {{
             const int32_t row = y * {stride} - 1 + i, outside = row < 0 || row >= {height};
-            rows[i] = outside ? @zeros + {_LEFT} : @x + {_LEFT} + row * {source.row};
+            rows[i] = outside ? @zeros + {LEFT} : @x + {LEFT} + row * {source.row};
             strides[i] = outside ? 0 : {source.pitch};
         }}
-        rnp_depthwise_row(&layer, rows, strides, @out + {_LEFT} + y * {channels * row_pitch(width_out)});
+        rnp_depthwise_row(&layer, rows, strides, @out + {LEFT} + y * {channels * row_pitch(width_out)});
     }}"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
-        "zeros": np.full(_LEFT + source.pitch + 4 * stride, conv.zero_in, np.uint8),
+        "zeros": np.full(LEFT + source.pitch + 4 * stride, conv.zero_in, np.uint8),
         "weights": pack_depthwise(conv),
-        "out": np.zeros(_LEFT + height_out * channels * row_pitch(width_out), np.uint8),
+        "out": np.zeros(LEFT + height_out * channels * row_pitch(width_out), np.uint8),
     }
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
@@ -167,13 +160,13 @@ def expand_project_case(expand: IntConv, project: IntConv, x: NDArray[np.uint8])
     const rnp_pair layer = {{{channels}, {inner}, {outputs}, {width}, @expand, @project, {row_pitch(width)},
                              {project.zero_out}}};
     if (rnp_pair_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
-    rnp_pair_row(&layer, @x + {_LEFT}, {source.pitch}, @out + {_LEFT}, @buffer);"""
+    rnp_pair_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT}, @buffer);"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
         "expand": pack_pointwise(expand),
         "project": pack_pointwise(project),
         "buffer": np.zeros(8 * (round_up(channels) + inner), np.uint8),
-        "out": np.zeros(_LEFT + outputs * row_pitch(width), np.uint8),
+        "out": np.zeros(LEFT + outputs * row_pitch(width), np.uint8),
     }
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
@@ -182,140 +175,6 @@ def expand_project_case(expand: IntConv, project: IntConv, x: NDArray[np.uint8])
     macs = width * inner * (channels + outputs)
     name = f"1x1 pair, {width} pixels, {channels} -> {inner} -> {outputs}"
     return KernelCase(name, Case(code, arrays), read, with_padding(y, project.zero_out), macs)
-
-
-def cell_code(name: str, units: int) -> str:
-    """C that fills rnp_fastgrnn ``name`` from the arrays ``{name}_hidden`` and ``{name}_gates``."""
-    return f"const rnp_fastgrnn {name} = {{{round_up(units)}, @{name}_hidden, @{name}_gates}};"
-
-
-def cell_arrays(name: str, cell: IntCell) -> dict[str, NDArray]:
-    return {f"{name}_hidden": pack_quads(cell.hidden), f"{name}_gates": pack_gates(cell)}
-
-
-def step_case(cell: IntCell, p: NDArray[np.int16], state: NDArray[np.int16] | None) -> KernelCase:
-    """One FastGRNN step of two sequences: p (2, h), state (2, h) or None for the first step."""
-    units = len(cell.gates)
-    padded = np.zeros((2, round_up(units)), np.int16)
-    padded[:, :units] = p
-    before = np.zeros((2, units), np.int16) if state is None else state
-    if state is None:
-        call = f"rnp_fastgrnn_first(&cell, @p, @p + {round_up(units)}, @next);"
-    else:
-        call = f"rnp_fastgrnn_step(&cell, @p, @p + {round_up(units)}, @state, @next);"
-    arrays: dict[str, NDArray] = {
-        **cell_arrays("cell", cell),
-        "p": padded,
-        "state": lanes(before[0], before[1]),
-        "next": np.zeros(2 * round_up(units), np.int16),
-    }
-
-    def read(arrays: Mapping[str, NDArray]) -> NDArray:
-        return np.stack(split_lanes(arrays["next"], units))
-
-    name = f"FastGRNN step, h {units}{', first' if state is None else ''}"
-    return KernelCase(
-        name, Case(cell_code("cell", units) + call, arrays), read, cell.advance(p, before), 2 * units * units
-    )
-
-
-def projection_case(projection: IntProjection, state: NDArray[np.int16]) -> KernelCase:
-    """W of two states (2, h)."""
-    units_out, units_in = projection.weights.shape
-    code = f"""
-    const rnp_projection layer = {{{round_up(units_in)}, {round_up(units_out)}, @weights, @bias}};
-    rnp_project_states(&layer, @state, @p, @p + {round_up(units_out)});"""
-    arrays: dict[str, NDArray] = {
-        "weights": pack_quads(projection.weights),
-        "bias": pack_projection_bias(projection),
-        "state": lanes(state[0], state[1]),
-        "p": np.zeros((2, round_up(units_out)), np.int16),
-    }
-
-    def read(arrays: Mapping[str, NDArray]) -> NDArray:
-        return arrays["p"][:, :units_out]
-
-    name = f"projection {units_in} -> {units_out}"
-    return KernelCase(name, Case(code, arrays), read, projection.run(state), 2 * units_out * units_in)
-
-
-def rnnpool_arrays(pool: IntRNNPool) -> dict[str, NDArray]:
-    """The parameters of rnp_rnnpool."""
-    return {
-        "input": pack_pointwise(pool.project_input, multiple=4),
-        **cell_arrays("rnn1", pool.rnn1),
-        **cell_arrays("rnn2", pool.rnn2),
-        "project": pack_quads(pool.project_summary.weights),
-        "project_bias": pack_projection_bias(pool.project_summary),
-        "scales": np.stack([pool.bias, pool.multiplier], axis=1),
-    }
-
-
-def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int]:
-    """Bytes of state and of scratch memory, as rnp_rnnpool_state_size and _buffer_size give them."""
-    (kh, kw), (sh, sw), (_, pw) = pool.kernel, pool.stride, pool.padding
-    u1, u2 = round_up(len(pool.rnn1.gates)), round_up(len(pool.rnn2.gates))
-    windows = (width + 2 * pw - kw) // sw + 1
-    pairs = round_up((windows - 1) * sw + kw) // 2
-    entries = pairs if pool.narrow else pairs + 1
-    state = 8 + (1 if pool.narrow else 2) * (kh * windows * u2 + -(-kh // sh) * entries * 2 * u1)
-    channels = round_up(pool.project_input.weights.shape[1])
-    scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + max(kh, 2)) * u2)
-    return state, scratch
-
-
-def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
-    """A whole map through rnp_rnnpool_push."""
-    y = pool.run(x)
-    (outputs, height_out, width_out), (channels, height, width) = y.shape, x.shape
-    (kh, kw), (sh, sw), (ph, pw) = pool.kernel, pool.stride, pool.padding
-    h1, h2 = len(pool.rnn1.gates), len(pool.rnn2.gates)
-    u1, u2 = round_up(h1), round_up(h2)
-    source = PlanarMap.of(x, max(pw, 1), pool.project_input.zero_in, slack=4)
-    state, scratch = rnnpool_sizes(pool, width)
-    code = f"""
-    {cell_code("rnn1", h1)} {cell_code("rnn2", h2)}
-    const rnp_rnnpool layer = {{{channels}, {width_out}, {height_out}, {kh}, {kw}, {sh}, {sw}, {pw},
-        {int(pool.narrow)}, @input, rnn1,
-        {{{u1}, {u2}, @project, @project_bias}}, rnn2, {h2}, @scales, {row_pitch(width_out)}, {pool.zero_out}}};
-    if (rnp_rnnpool_state_size(&layer) != sizeof @state || rnp_rnnpool_buffer_size(&layer) != sizeof @buffer) {{
-        board_exit(3);
-    }}
-    uint8_t *out = @out + {_LEFT};
-    rnp_rnnpool_begin(&layer, @state);
-    for (int32_t y = -{ph}; y < {height + ph}; y++) {{
-        const int32_t inside = y >= 0 && y < {height};
-        const uint8_t *const row = inside ? @x + {_LEFT} + y * {source.row} : @zeros + {_LEFT};
-        if (rnp_rnnpool_push(&layer, @state, row, inside ? {source.pitch} : 0, out, @buffer)) {{
-            out += {outputs * row_pitch(width_out)};
-        }}
-    }}"""
-    arrays: dict[str, NDArray] = {
-        **rnnpool_arrays(pool),
-        "x": source.memory,
-        "zeros": np.full(_LEFT + source.pitch + 4, pool.project_input.zero_in, np.uint8),
-        "state": np.zeros(state, np.uint8),
-        "buffer": np.zeros(scratch, np.uint8),
-        "out": np.zeros(_LEFT + height_out * outputs * row_pitch(width_out), np.uint8),
-    }
-
-    def read(arrays: Mapping[str, NDArray]) -> NDArray:
-        return read_map(arrays["out"], outputs, height_out, width_out)
-
-    name = f"RNNPool {kh}x{kw} s{sh}x{sw}, {height}x{width}x{channels}, h {h1} {h2}{', narrow' * pool.narrow}"
-    macs = rnnpool_multiply_adds(pool, height_out, width_out)
-    return KernelCase(name, Case(code, arrays), read, with_padding(y, pool.zero_out), macs)
-
-
-def rnnpool_multiply_adds(pool: IntRNNPool, height_out: int, width_out: int) -> int:
-    """Multiply-adds of a map when what windows share is computed once; a first step, from zeros, needs no U."""
-    (kh, kw), (sh, sw) = pool.kernel, pool.stride
-    h1, h2, d = len(pool.rnn1.gates), len(pool.rnn2.gates), pool.project_input.weights.shape[1]
-    rows, columns = (height_out - 1) * sh + kh, (width_out - 1) * sw + kw
-    row_sweeps, column_sweeps = rows * width_out, columns * height_out
-    first = rows * columns * d * h1 + (row_sweeps * (kw - 1) + column_sweeps * (kh - 1)) * h1 * h1
-    second = (row_sweeps + column_sweeps) * h1 * h2 + height_out * width_out * 2 * (kh + kw - 2) * h2 * h2
-    return first + second
 
 
 def add_case(add: IntAdd, zero_out: int, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> KernelCase:
@@ -327,7 +186,7 @@ def add_case(add: IntAdd, zero_out: int, a: NDArray[np.uint8], b: NDArray[np.uin
     code = f"""
     const rnp_add layer = {{{add.factor_a}, {add.factor_b}, {add.bias}, {add.multiplier}, {channels}, {width},
                             {int(upsample)}, {zero_out}}};
-    rnp_add_row(&layer, @a + {_LEFT}, {left.pitch}, @b + {_LEFT}, {right.pitch}, @out + {_LEFT}, {left.pitch});"""
+    rnp_add_row(&layer, @a + {LEFT}, {left.pitch}, @b + {LEFT}, {right.pitch}, @out + {LEFT}, {left.pitch});"""
     arrays: dict[str, NDArray] = {"a": left.memory, "b": right.memory, "out": np.zeros_like(left.memory)}
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
@@ -346,8 +205,8 @@ def border_case(pad: IntPad, x: NDArray[np.uint8]) -> KernelCase:
     pitch = row_pitch(y.shape[2])
     code = f"""
     const rnp_border layer = {{{channels}, {width}, {left}, {right}, {int(pad.replicate)}, {pitch}, {pad.zero_point}}};
-    rnp_border_row(&layer, @x + {_LEFT}, {source.pitch}, @out + {_LEFT});"""
-    arrays: dict[str, NDArray] = {"x": source.memory, "out": np.zeros(_LEFT + channels * pitch, np.uint8)}
+    rnp_border_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT});"""
+    arrays: dict[str, NDArray] = {"x": source.memory, "out": np.zeros(LEFT + channels * pitch, np.uint8)}
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
         return read_map(arrays["out"], channels, 1, y.shape[2])
@@ -362,7 +221,7 @@ def l2norm_case(norm: IntL2Norm, x: NDArray[np.uint8]) -> KernelCase:
     code = f"""
     const rnp_l2norm layer = {{{norm.bias}, {norm.numerator}u, {norm.zero_in}, {norm.zero_out}, {channels}, {width},
                                {source.pitch}}};
-    rnp_l2norm_row(&layer, @x + {_LEFT}, {source.pitch}, @out + {_LEFT});"""
+    rnp_l2norm_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT});"""
     arrays: dict[str, NDArray] = {"x": source.memory, "out": np.zeros_like(source.memory)}
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
@@ -380,7 +239,7 @@ def mean_case(mean: IntMean, x: NDArray[np.uint8]) -> KernelCase:
     const rnp_mean layer = {{{mean.bias}, {mean.multiplier}, {channels}, {width}}};
     rnp_mean_begin(&layer, @sums);
     for (int32_t y = 0; y < {height}; y++) {{
-        rnp_mean_row(&layer, @x + {_LEFT} + y * {source.row}, {source.pitch}, @sums);
+        rnp_mean_row(&layer, @x + {LEFT} + y * {source.row}, {source.pitch}, @sums);
     }}
     rnp_mean_finish(&layer, @sums, @out, 1);"""
     arrays: dict[str, NDArray] = {

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.recurrent import IntCell, IntProjection
+from rnnpool.integer.rnnpool2d import IntRNNPool
 
 
 def round_up(value: int, multiple: int = 4) -> int:
@@ -83,3 +84,44 @@ def pack_dense(conv: IntConv) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     weights[: len(flat), : flat.shape[1]] = flat
     scales[: len(flat)] = np.stack([conv.bias, conv.multiplier], axis=1)
     return weights, scales
+
+
+def cell_arrays(name: str, cell: IntCell) -> dict[str, NDArray]:
+    """The parameters of rnp_fastgrnn."""
+    return {f"{name}_hidden": pack_quads(cell.hidden), f"{name}_gates": pack_gates(cell)}
+
+
+def rnnpool_arrays(pool: IntRNNPool) -> dict[str, NDArray]:
+    """The parameters of rnp_rnnpool."""
+    return {
+        "input": pack_pointwise(pool.project_input, multiple=4),
+        **cell_arrays("rnn1", pool.rnn1),
+        **cell_arrays("rnn2", pool.rnn2),
+        "project": pack_quads(pool.project_summary.weights),
+        "project_bias": pack_projection_bias(pool.project_summary),
+        "scales": np.stack([pool.bias, pool.multiplier], axis=1),
+    }
+
+
+def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int]:
+    """Bytes of state and of scratch memory, as rnp_rnnpool_state_size and _buffer_size give them."""
+    (kh, kw), (sh, sw), (_, pw) = pool.kernel, pool.stride, pool.padding
+    u1, u2 = round_up(len(pool.rnn1.gates)), round_up(len(pool.rnn2.gates))
+    windows = (width + 2 * pw - kw) // sw + 1
+    pairs = round_up((windows - 1) * sw + kw) // 2
+    entries = pairs if pool.narrow else pairs + 1
+    state = 8 + (1 if pool.narrow else 2) * (kh * windows * u2 + -(-kh // sh) * entries * 2 * u1)
+    channels = round_up(pool.project_input.weights.shape[1])
+    scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + max(kh, 2)) * u2)
+    return state, scratch
+
+
+def rnnpool_multiply_adds(pool: IntRNNPool, height_out: int, width_out: int) -> int:
+    """Multiply-adds of a map when what windows share is computed once; a first step, from zeros, needs no U."""
+    (kh, kw), (sh, sw) = pool.kernel, pool.stride
+    h1, h2, d = len(pool.rnn1.gates), len(pool.rnn2.gates), pool.project_input.weights.shape[1]
+    rows, columns = (height_out - 1) * sh + kh, (width_out - 1) * sw + kw
+    row_sweeps, column_sweeps = rows * width_out, columns * height_out
+    first = rows * columns * d * h1 + (row_sweeps * (kw - 1) + column_sweeps * (kh - 1)) * h1 * h1
+    second = (row_sweeps + column_sweeps) * h1 * h2 + height_out * width_out * 2 * (kh + kw - 2) * h2 * h2
+    return first + second

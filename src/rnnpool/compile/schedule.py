@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rnnpool.compile.kernel_cases import rnnpool_sizes
-from rnnpool.compile.pack import round_up
+from rnnpool.compile.pack import rnnpool_sizes, round_up
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.arena import pack
 from rnnpool.cost.rowsim import RowRun, run_rows
