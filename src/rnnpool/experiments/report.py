@@ -1,0 +1,174 @@
+"""What an experiment found: a Markdown table beside the paper's figures, the numbers as JSON, and a plot."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnpool.cost.plot import figure, save
+from rnnpool.experiments.costs import RunCost, run_cost
+from rnnpool.experiments.definition import Experiment, Run
+from rnnpool.experiments.ledger import Entry, Ledger
+from rnnpool.experiments.statistics import CONFIDENCE, Estimate, estimate, paired_difference
+from rnnpool.files import write_text
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row: values by metric and seed, and what its network costs (None until a run is done)."""
+
+    key: str
+    label: str
+    values: dict[str, dict[int, float]]
+    cost: RunCost | None
+
+    def estimate(self, metric: str) -> Estimate | None:
+        return estimate(list(self.values[metric].values()))
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows in the experiment's order, the runs that failed, and those that are not done."""
+
+    experiment: Experiment
+    rows: list[RowResult]
+    failed: list[Entry]
+    missing: list[str]
+    entries: list[Entry]
+    command: str
+
+
+def make_report(experiment: Experiment, runs: Sequence[Run], out: Path, command: str) -> Report:
+    """Gather what the ledger in ``out`` has of these runs; runs of other budgets are left out."""
+    found = Ledger(out / "results.jsonl").entries()
+    rows = []
+    for key, row in experiment.rows.items():
+        done = [run for run in runs if run.row == key and found.get(run.name, {}).get("status") == "done"]
+        values = {
+            metric: {
+                run.seed: found[run.name]["metrics"][metric] for run in done if metric in found[run.name]["metrics"]
+            }
+            for metric in experiment.metrics
+        }
+        weights = out / done[0].name / "final.safetensors" if done else None
+        cost = run_cost(done[0].recipe, weights) if weights and weights.is_file() else None
+        rows.append(RowResult(key, row.label, values, cost))
+    entries = [found[run.name] for run in runs if run.name in found]
+    failed = [entry for entry in entries if entry["status"] == "failed"]
+    missing = [run.name for run in runs if run.name not in found]
+    return Report(experiment, rows, failed, missing, entries, command)
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write NAME.md, NAME.json and, where a row is done, NAME.png into ``folder``; the paths."""
+    name = report.experiment.name
+    paths = [folder / f"{name}.json", folder / f"{name}.md"]
+    write_text(paths[0], json.dumps(_numbers(report), indent=1) + "\n")
+    drawn = any(row.cost and row.cost.madds and row.estimate(_main(report)) for row in report.rows)
+    if drawn:
+        paths.append(folder / f"{name}.png")
+        plot(report, paths[-1])
+    write_text(paths[1], markdown(report, f"{name}.png" if drawn else None))
+    return paths
+
+
+def markdown(report: Report, picture: str | None = None) -> str:
+    """The report as a page."""
+    experiment = report.experiment
+    lines = [f"# {experiment.title}", ""]
+    if experiment.notes:
+        lines += [experiment.notes.strip(), ""]
+    lines += [f"Made by `{report.command}`.", "", *_table(report), ""]
+    lines += [f"In percent; mean over seeds ± half of the {CONFIDENCE:.0%} confidence interval (Student's t)."]
+    if experiment.reference:
+        label = experiment.rows[experiment.reference].label
+        lines += [f"“To {label}” is the difference seed by seed, so that it can be surer than either mean."]
+    lines += [
+        "MAdds: as the paper counts / as computed. RAM: the paper's convention in float32 / streamed by rows in int8."
+    ]
+    lines += [f"`{row.key}`: not counted, {row.cost.missing}" for row in report.rows if row.cost and row.cost.missing]
+    if picture:
+        lines += ["", f"![Accuracy against memory and multiply-adds]({picture})"]
+    if report.failed:
+        lines += ["", "## Runs that failed", ""]
+        lines += [f"- `{e['run']}`: exit status {e['exit']}, {' '.join(e['message'])}" for e in report.failed]
+    if report.missing:
+        lines += ["", "## Runs not done", "", *(f"- `{name}`" for name in report.missing)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(report: Report) -> list[str]:
+    experiment = report.experiment
+    by_key = {row.key: row for row in report.rows}
+    head = ["", "seeds"]
+    for metric, label in experiment.metrics.items():
+        head += [label]
+        if _has_paper(experiment, metric):
+            head += [f"{label}, paper"]
+    main = _main(report)
+    reference = by_key[experiment.reference] if experiment.reference else None
+    if reference:
+        head += [f"to {reference.label}"]
+    head += ["parameters", "MAdds, M", "RAM, KiB"]
+    body = []
+    for row in report.rows:
+        estimates = {metric: row.estimate(metric) for metric in experiment.metrics}
+        cells = [row.label, str(len(row.values[main]))]
+        for metric, found in estimates.items():
+            cells += [str(found) if found else "-"]
+            if _has_paper(experiment, metric):
+                paper = experiment.rows[row.key].paper.get(metric)
+                cells += [f"{100 * paper:.2f}" if paper is not None else ""]
+        if reference:
+            difference = paired_difference(row.values[main], reference.values[main]) if row is not reference else None
+            cells += [f"{'+' if difference.mean >= 0 else ''}{difference}" if difference else ""]
+        body.append([*cells, *_cost_cells(row.cost)])
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *body)]
+
+
+def _cost_cells(cost: RunCost | None) -> list[str]:
+    if cost is None:
+        return ["-", "-", "-"]
+    if cost.madds is None or cost.madds_paper is None or cost.standard_ram is None or cost.streamed_ram is None:
+        return [f"{cost.parameters:,}", "-", "-"]
+    madds = f"{cost.madds_paper / 1e6:.3g} / {cost.madds / 1e6:.3g}"
+    return [f"{cost.parameters:,}", madds, f"{cost.standard_ram / 1024:.1f} / {cost.streamed_ram / 1024:.1f}"]
+
+
+def plot(report: Report, path: Path) -> None:
+    """The main metric against standard RAM and against MAdds, with the confidence intervals (the paper's figure 3)."""
+    drawn, (above, below) = figure(2, (8, 9))
+    metric = _main(report)
+    for row in report.rows:
+        found, cost = row.estimate(metric), row.cost
+        if not found or cost is None or cost.standard_ram is None or cost.madds is None:
+            continue
+        interval = 100 * found.half_width if found.half_width is not None else None
+        for axes, x in ((above, cost.standard_ram / 1024), (below, cost.madds / 1e6)):
+            axes.errorbar(x, 100 * found.mean, yerr=interval, marker="o", capsize=3)
+            axes.annotate(row.label, (x, 100 * found.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
+    for axes, label in ((above, "peak RAM, KiB (the paper's convention, float32)"), (below, "MAdds, M (as computed)")):
+        axes.set_xscale("log")
+        axes.set_xlabel(label)
+        axes.set_ylabel(f"{report.experiment.metrics[metric]}, %")
+        axes.grid(alpha=0.3)
+    above.set_title(report.experiment.title)
+    save(drawn, path)
+
+
+def _numbers(report: Report) -> dict[str, Any]:
+    """For JSON: what the table was made of."""
+    rows = {
+        row.key: {"label": row.label, "values": row.values, "cost": asdict(row.cost) if row.cost else None}
+        for row in report.rows
+    }
+    return {"experiment": report.experiment.name, "command": report.command, "rows": rows, "runs": report.entries}
+
+
+def _main(report: Report) -> str:
+    return next(iter(report.experiment.metrics))
+
+
+def _has_paper(experiment: Experiment, metric: str) -> bool:
+    return any(metric in row.paper for row in experiment.rows.values())

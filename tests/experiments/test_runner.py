@@ -1,0 +1,116 @@
+"""The runner: the done is skipped, the killed goes on, nothing is trained twice at once, failures are listed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fake_training import command, one_run
+
+from rnnpool.errors import InputError
+from rnnpool.experiments.ledger import Ledger
+from rnnpool.experiments.runner import run_all
+
+FAKE = Path(__file__).parent / "fake_training.py"
+
+
+@pytest.fixture
+def release(tmp_path):
+    path = tmp_path / "release"
+    path.touch()
+    return path
+
+
+def run(out, runs, release, score="0.5", jobs=1, say=lambda text: None):
+    return run_all(runs, out, out, jobs=jobs, threads=1, say=say, command=command(release, score))
+
+
+def starts(out, item):
+    path = out / item.name / "starts"
+    return len(path.read_text()) if path.exists() else 0
+
+
+def wait_until(holds, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_every_run_once_with_its_figures(tmp_path, release):
+    runs = [one_run(row, seed) for seed in (1, 2) for row in ("a", "b")]
+    assert run(tmp_path, runs, release, jobs=2) is None
+    entries = Ledger(tmp_path / "results.jsonl").entries()
+    assert set(entries) == {item.name for item in runs}
+    entry = entries[runs[0].name]
+    assert (entry["status"], entry["row"], entry["seed"]) == ("done", "a", 1)
+    assert entry["metrics"] == {"top1": 0.5}
+    assert entry["images_per_second"] == 75.0  # 300 images in 2 and 2 seconds
+    assert entry["waiting"] == 0.1
+    run(tmp_path, [*runs, one_run("c")], release, jobs=3)
+    assert [starts(tmp_path, item) for item in (*runs, one_run("c"))] == [1] * 5
+    assert starts(tmp_path, one_run("a", images=128)) == 0  # another budget is another run
+
+
+def test_failures_are_noted_and_tried_again(tmp_path, release):
+    said = []
+    run(tmp_path, [one_run()], release, "fail", say=said.append)
+    entry = Ledger(tmp_path / "results.jsonl").entries()[one_run().name]
+    assert (entry["status"], entry["exit"], entry["message"]) == ("failed", 1, ["no such luck"])
+    assert "FAILED with status 1: no such luck" in said[-1]
+    run(tmp_path, [one_run()], release)
+    assert Ledger(tmp_path / "results.jsonl").entries()[one_run().name]["status"] == "done"
+    assert starts(tmp_path, one_run()) == 2
+
+
+def test_after_kill_9_the_training_left_behind_is_waited_for(tmp_path):
+    release, item = tmp_path / "release", one_run()
+    arguments = [sys.executable, str(FAKE), "runner", str(tmp_path), str(release)]
+    runner = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    wait_until(lambda: starts(tmp_path, item) == 1)
+    runner.kill()
+    runner.wait()
+    second = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert second.stdout is not None
+    lines = [second.stdout.readline(), second.stdout.readline()]
+    assert "still under way from before" in lines[1]
+    with pytest.raises(InputError, match="another process runs this experiment"):
+        run(tmp_path, [item], release)
+    assert starts(tmp_path, item) == 1
+    release.touch()
+    assert second.wait(timeout=60) == 0
+    assert starts(tmp_path, item) == 2  # once more to see that it is complete; training resumes at its end
+    assert Ledger(tmp_path / "results.jsonl").entries()[item.name]["status"] == "done"
+
+
+def test_a_signal_stops_the_trainings_too(tmp_path):
+    item = one_run()
+    runner = subprocess.Popen([sys.executable, str(FAKE), "runner", str(tmp_path), str(tmp_path / "release")])
+    wait_until(lambda: starts(tmp_path, item) == 1)
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(timeout=60) == 0
+    assert Ledger(tmp_path / "results.jsonl").entries() == {}
+    (tmp_path / "release").touch()
+    run(tmp_path, [item], tmp_path / "release")  # the lock is free: nothing was left behind
+    assert starts(tmp_path, item) == 2
+
+
+def test_the_ledger_survives_a_torn_line(tmp_path):
+    ledger = Ledger(tmp_path / "results.jsonl")
+    ledger.add({"run": "a", "value": 1})
+    with open(ledger.path, "a") as file:
+        file.write('{"run": "b", "val')
+    assert ledger.entries() == {"a": {"run": "a", "value": 1}}
+    ledger.add({"run": "a", "value": 2})
+    assert [json.loads(line) for line in ledger.path.read_text().splitlines()] == [
+        {"run": "a", "value": 1},
+        {"run": "a", "value": 2},
+    ]
+    assert ledger.entries()["a"]["value"] == 2
+    assert os.stat(ledger.path).st_mode & 0o777 == 0o644
