@@ -34,7 +34,7 @@ class Quantisation:
     @property
     def ends(self) -> tuple[float, float]:
         """What the bytes 0 and 255 stand for."""
-        return -self.scale * self.zero_point, self.scale * (255 - self.zero_point)
+        return self.scale * -self.zero_point, self.scale * (255 - self.zero_point)
 
     def quantise(self, real: NDArray) -> NDArray[np.uint8]:
         """Nearest byte, halves to even, saturated."""
