@@ -18,6 +18,7 @@ TASKS = {
     "detection": "detection_task",
     "classification": "classification_task",
     "probe": "probe_task",
+    "soft_labels": "soft_label_task",
 }
 
 

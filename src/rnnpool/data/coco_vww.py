@@ -1,0 +1,91 @@
+"""Visual Wake Words from COCO: is there a person in the picture?
+
+Chowdhery, Warden, Shlens, Howard, Rhodes, "Visual Wake Words Dataset", 2019 (arXiv:1906.05721): an image is positive
+if a person in it takes up more than 0.5% of its area (the annotation's own ``area``), and the "minival" ids of COCO
+2014 validate while the rest of train and val trains.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnpool.errors import InputError
+
+CLASSES = ("no_person", "person")
+AREA = 0.005
+
+
+def read_ids(path: Path) -> frozenset[int]:
+    """Image ids, one a line."""
+    try:
+        return frozenset(int(line) for line in path.read_text(encoding="utf-8").split())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a list of image ids, one a line ({error})") from error
+
+
+def label_images(
+    annotations: dict[str, Any], *, area: float = AREA, category: str = "person"
+) -> dict[str, tuple[int, bool]]:
+    """Of COCO's instance annotations: file name -> (image id, whether an object of ``category`` is large enough)."""
+    wanted = {entry["id"] for entry in annotations["categories"] if entry["name"] == category}
+    if not wanted:
+        raise InputError(f"the annotations have no category {category!r}")
+    pixels = {image["id"]: image["width"] * image["height"] for image in annotations["images"]}
+    positive = {
+        entry["image_id"]
+        for entry in annotations["annotations"]
+        if entry["category_id"] in wanted and entry["area"] > area * pixels[entry["image_id"]]
+    }
+    return {image["file_name"]: (image["id"], image["id"] in positive) for image in annotations["images"]}
+
+
+def build_vww(
+    annotation_files: Sequence[Path],
+    image_folders: Sequence[Path],
+    out: Path,
+    *,
+    minival: frozenset[int] | None = None,
+    area: float = AREA,
+) -> Counter[tuple[str, str]]:
+    """Link the images into ``out/{train,val}/{no_person,person}/``, which trains like any folder of classes.
+
+    Args:
+        annotation_files: COCO's instances_*.json.
+        image_folders: where the images are; each is looked for in all of them.
+        minival: ids that validate; None takes the images of the last annotation file.
+        area: share of the image that a person must exceed.
+
+    Returns:
+        The number of images by (part, class).
+
+    Raises:
+        InputError: a file that is missing or is none of COCO's, or an image that is in none of the folders.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for number, path in enumerate(annotation_files):
+        for name, (identity, positive) in label_images(_read(path), area=area).items():
+            validates = identity in minival if minival is not None else number == len(annotation_files) - 1
+            part, label = "val" if validates else "train", CLASSES[positive]
+            source = next((folder / name for folder in image_folders if (folder / name).is_file()), None)
+            if source is None:
+                raise InputError(f"{path}: image {name} is in none of {', '.join(map(str, image_folders))}")
+            target = out / part / label / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                os.symlink(source.resolve(), target)
+            counts[part, label] += 1
+    return counts
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as COCO's annotations ({error})") from error
+    missing = {"images", "annotations", "categories"} - set(content if isinstance(content, dict) else ())
+    if missing:
+        raise InputError(f"{path}: none of COCO's instances_*.json, it lacks {', '.join(sorted(missing))}")
+    return content
