@@ -31,6 +31,7 @@ VERBS = {
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
     "experiment": "train all contenders of a comparison, write its table",
+    "shards": "pack folders of pictures into tar files to train from",
     "vww": "make Visual Wake Words, a data set of pictures with and without people, from COCO",
     "quantize": "turn a trained network into integers, by calibration on images",
     "compile": "write an integer network as C that streams rows through a small arena",

@@ -6,6 +6,7 @@ agreement with the teacher: on all samples, and on those that it is sure of.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,12 +49,15 @@ def evaluate_classifier(
         raise InputError('evaluating a classifier needs torchmetrics: pip install "rnnpool[train]"') from error
     count = len(images.images.classes)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    alone: dict[str, Any] = {
+        "sync_on_compute": False
+    }  # the first process evaluates by itself; the others do not take part
     meters = {
-        f"top{k}": MulticlassAccuracy(count, top_k=k, average="micro").to(device)
+        f"top{k}": MulticlassAccuracy(count, top_k=k, average="micro", **alone).to(device)
         for k in ((1, 5) if count > 5 else (1,))
     }
-    sure = MulticlassAccuracy(count, average="micro").to(device)
-    confusion = MulticlassConfusionMatrix(count).to(device)
+    sure = MulticlassAccuracy(count, average="micro", **alone).to(device)
+    confusion = MulticlassConfusionMatrix(count, **alone).to(device)
     losses, sure_samples, soft = 0.0, 0, False
     with torch.no_grad():
         for pixels, targets in _batches(images, batch_size, workers):

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from rnnpool.data.classification import CentreImages, ImageAugment, TrainingImages, normalise_pixels
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
+from rnnpool.data.shards import has_shards, open_shards
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
 from rnnpool.models import model_info, save_weights
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
-from rnnpool.train.stream import stream_batches
+from rnnpool.train.stream import Order, shuffled, stream_batches
 from rnnpool.train.task import Batch, Plan
 
 
@@ -72,8 +73,15 @@ class ClassificationTask:
 
     main_metric = "top1"
 
-    def __init__(self, recipe: Recipe, train: LabelledImages, val: LabelledImages, augment: ImageAugment) -> None:
-        self.recipe, self.data, self.classes = recipe, recipe.data, train.classes
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: LabelledImages,
+        val: LabelledImages,
+        augment: ImageAugment,
+        order: Order = shuffled,
+    ) -> None:
+        self.recipe, self.data, self.classes, self.order = recipe, recipe.data, train.classes, order
         self.model_recipe = fitted_model(recipe.model, len(self.classes), self.data)
         self.samples = TrainingImages(train, augment, self.data.size, recipe.train.seed)
         self.val = CentreImages(val, self.data.size, self.data.test_crop)
@@ -84,7 +92,7 @@ class ClassificationTask:
         return initial_model(self.model_recipe)
 
     def batches(self, plan: Plan) -> Iterable[Batch]:
-        return stream_batches(self.samples, plan)
+        return stream_batches(self.samples, plan, self.order)
 
     def describe(self, key: Any) -> str:
         epoch, index = key
@@ -133,18 +141,22 @@ def fitted_model(recipe: ModelRecipe, num_classes: int, view: ViewRecipe) -> Mod
     return replace(recipe, options={**fitting, **recipe.options})
 
 
-def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledImages]:
-    """The images to train and to evaluate on."""
+def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledImages, Order]:
+    """The images to train on and to evaluate on, and the order to train in: from shards, where there are any."""
     below = root / data.folder
     folder = below if below.is_dir() else root
     cache = root / data.cache if data.cache else None
+    if has_shards(folder, data.train):
+        train, order = open_shards(folder, data.train, channels=data.channels)
+        val, _ = open_shards(folder, data.val, classes=train.classes, channels=data.channels)
+        return train, val, order
     if (folder / data.train).is_dir():
         train = image_folder(folder, data.train, channels=data.channels, cache=cache)
         val = image_folder(folder, data.val, classes=train.classes, channels=data.channels, cache=cache)
-        return train, val
-    return split_by_seed(
-        image_folder(folder, ".", channels=data.channels, cache=cache), data.val_share, data.split_seed
-    )
+        return train, val, shuffled
+    images = image_folder(folder, ".", channels=data.channels, cache=cache)
+    train, val = split_by_seed(images, data.val_share, data.split_seed)
+    return train, val, shuffled
 
 
 def _mixers(data: LossRecipe, num_classes: int) -> list[nn.Module]:
@@ -160,5 +172,5 @@ def _mixers(data: LossRecipe, num_classes: int) -> list[nn.Module]:
 
 
 def create(recipe: Recipe, root: Path) -> ClassificationTask:
-    train, val = open_images(recipe.data, root)
-    return ClassificationTask(recipe, train, val, recipe.data.augment)
+    train, val, order = open_images(recipe.data, root)
+    return ClassificationTask(recipe, train, val, recipe.data.augment, order)

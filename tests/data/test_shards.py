@@ -1,0 +1,126 @@
+"""Shards hold the folder's images byte for byte; every sample is seen once an epoch, by one process of two."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from made_pictures import write_pictures
+from rnnpool.cli import main
+from rnnpool.data.image_folder import image_folder
+from rnnpool.data.shards import ShardOrder, open_shards
+from rnnpool.errors import InputError
+from rnnpool.train.task import Plan
+from rnnpool.train.tasks import create_task
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sharded_run import recipe
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder of pictures in two parts, and its shards, small ones."""
+    root = tmp_path_factory.mktemp("folders")
+    write_pictures(root / "pictures" / "train", {"red": 8, "green": 8, "blue": 8}, suffixes=(".png", ".webp"))
+    write_pictures(root / "pictures" / "val", {"red": 2, "blue": 2}, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnpool.data.shards.MEGABYTE", 3000)
+        assert main(["shards", str(root / "pictures"), str(root / "shards"), "--megabytes", "3"]) == 0
+    return root
+
+
+def test_shards_hold_the_folders_images(folders):
+    images, _ = open_shards(folders / "shards", "train")
+    original = image_folder(folders / "pictures", "train")
+    assert sorted(images.names) == sorted(original.names)
+    assert images.classes == original.classes
+    for index, name in enumerate(images.names):
+        number = original.names.index(name)
+        np.testing.assert_array_equal(images.region(index), original.region(number))
+        assert images.targets[index] == original.targets[number]
+        assert images.pixels.size(index) == original.pixels.size(number)
+    val, _ = open_shards(folders / "shards", "val", classes=images.classes)
+    assert sorted(val.targets.tolist()) == [0, 0, 2, 2]  # numbered as in train, though one is absent
+
+
+def test_names_are_webdatasets_and_shards_of_others_can_be_read(folders, tmp_path):
+    shards = sorted(path.name for path in (folders / "shards").glob("train-*.tar"))
+    assert shards == [f"train-{number:06d}.tar" for number in range(len(shards))]
+    assert len(shards) > 3
+    with tarfile.open(folders / "shards" / shards[0]) as tar:
+        first, second = tar.getnames()[:2]
+    assert first.startswith("000000000.")
+    assert second == "000000000.cls"
+    for name in shards:
+        (tmp_path / name).write_bytes((folders / "shards" / name).read_bytes())
+    scanned, _ = open_shards(tmp_path, "train")
+    indexed, _ = open_shards(folders / "shards", "train")
+    assert scanned.classes == ("0", "1", "2")
+    np.testing.assert_array_equal(scanned.targets, indexed.targets)
+    np.testing.assert_array_equal(scanned.pixels.places, indexed.pixels.places)
+
+
+def test_an_epoch_is_a_permutation_from_few_shards_at_a_time():
+    places = np.zeros((50, 4), np.int64)
+    places[:, 0] = np.repeat(np.arange(10), 5)
+    order = ShardOrder(places, window=2)
+    first, again, other = order(50, 1).numpy(), order(50, 1).numpy(), order(50, 2).numpy()
+    assert sorted(first) == list(range(50))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    for start in range(0, 50, 10):
+        assert len(set(places[first[start : start + 10], 0])) == 2
+    assert any(np.any(np.diff(first[start : start + 10] // 5) != 0) for start in range(0, 50, 10))
+
+
+def test_any_step_can_be_taken_up(folders):
+    task = create_task(recipe(72), folders / "shards")
+
+    def keys(first, last, workers=0):
+        plan = Plan(first, last, 6, rank=0, world=1, seed=0, workers=workers, pin_memory=False)
+        return [batch.keys for batch in task.batches(plan)]
+
+    whole = keys(0, 12)
+    assert keys(5, 12, workers=1) == whole[5:]
+    assert sorted(key for batch in whole for key in batch) == [(e, i) for e in range(3) for i in range(24)]
+
+
+def test_two_processes_see_every_sample_once(folders, tmp_path):
+    script = Path(__file__).parent / "sharded_run.py"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone"]
+    command = [*torchrun, str(script), str(folders / "shards"), str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    seen = [json.loads((tmp_path / f"seen-{rank}.json").read_text()) for rank in (0, 1)]
+    assert [len(part) for part in seen] == [36, 36]
+    names = image_folder(folders / "pictures", "train").names
+    expected = sorted([epoch, name] for epoch in range(3) for name in names)
+    assert sorted(seen[0] + seen[1]) == expected
+
+
+def test_what_is_refused(folders, tmp_path, capsys):
+    assert main(["shards", str(folders / "pictures"), str(folders / "shards")]) == 2
+    assert main(["shards", str(tmp_path), str(tmp_path / "out")]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert "has shards of 'train' already" in errors[0]
+    assert "no folder in it holds an image" in errors[1]
+    for path in (folders / "shards").glob("train*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with open(tmp_path / "train-000001.tar", "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(InputError, match="train-000001.tar: has 1,000 bytes"):
+        open_shards(tmp_path, "train")
+    (tmp_path / "train-000001.tar").unlink()
+    with pytest.raises(InputError, match="train-000001.tar: is missing"):
+        open_shards(tmp_path, "train")
+    with pytest.raises(InputError, match="the training's are"):
+        open_shards(folders / "shards", "val", classes=("blue", "red"))
+    (tmp_path / "train.json").write_text("{}")
+    with pytest.raises(InputError, match="train.json: damaged"):
+        open_shards(tmp_path, "train")
