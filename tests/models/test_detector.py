@@ -104,3 +104,16 @@ def test_face_tiny_keeps_its_budget(tiny):
     with torch.no_grad():
         outputs = tiny.eval()(torch.zeros(1, 1, 240, 320))
     assert [tuple(output.shape) for output in outputs] == [(1, 5, 30, 40), (1, 5, 15, 20), (1, 5, 8, 10), (1, 5, 4, 5)]
+
+
+@pytest.mark.parametrize(("name", "same"), [("face-tiny-strided", "madds"), ("face-tiny-strided-wide", "ram")])
+def test_the_stems_that_face_tiny_is_compared_with_cost_the_same(name, same):
+    from rnnpool.cost import as_graph
+    from rnnpool.cost.stream import plan_rows
+
+    ours, theirs = (as_graph(create_model(network), (1, 240, 320)) for network in ("face-tiny", name))
+    if same == "madds":
+        assert theirs.madds.shared == pytest.approx(ours.madds.shared, rel=0.01)
+    else:
+        peaks = [plan_rows(graph, dtype="int8").peak for graph in (ours, theirs)]
+        assert peaks[1] == pytest.approx(peaks[0], rel=0.01)

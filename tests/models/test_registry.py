@@ -8,6 +8,7 @@ from rnnpool.models import create_model, list_models, model_info, register
 
 def test_the_detectors_are_listed():
     expected = {"face-a", "face-b", "face-c", "face-quant", "face-m4", "face-qvga-mono", "face-tiny"}
+    expected |= {"face-tiny-strided", "face-tiny-strided-wide"}
     assert expected <= set(list_models())
     assert set(list_models("face-*")) == expected
     assert all(model_info(name).task == "detection" for name in expected)

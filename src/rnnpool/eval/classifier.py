@@ -49,9 +49,8 @@ def evaluate_classifier(
         raise InputError('evaluating a classifier needs torchmetrics: pip install "rnnpool[train]"') from error
     count = len(images.images.classes)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    alone: dict[str, Any] = {
-        "sync_on_compute": False
-    }  # the first process evaluates by itself; the others do not take part
+    # The first of several processes evaluates by itself; the others would not come to be added up.
+    alone: dict[str, Any] = {"sync_on_compute": False}
     meters = {
         f"top{k}": MulticlassAccuracy(count, top_k=k, average="micro", **alone).to(device)
         for k in ((1, 5) if count > 5 else (1,))
