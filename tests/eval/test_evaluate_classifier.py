@@ -60,6 +60,10 @@ def test_figures_and_picture(weights, pictures, tmp_path, capsys):
     table = capsys.readouterr().out
     assert "mean-colour on pictures, val" in table
     assert "80.0%  blue (1)" in table
+    assert main(["shards", str(pictures), str(tmp_path / "shards")]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--weights", str(weights), "--data", str(tmp_path / "shards"), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["confusion"] == entry["confusion"]
     # The folder above it, by the recipe's own name for it.
     assert main(["evaluate", "--weights", str(weights), "--data", str(pictures.parent), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["top1"] == pytest.approx(0.9)

@@ -81,10 +81,13 @@ def open_pictures(
         data: the data section of the recipe that the weights were trained by.
     """
     from rnnpool.data.image_folder import image_folder, split_by_seed
+    from rnnpool.data.shards import has_shards, open_shards
 
     if not folder.is_dir():
         raise InputError(f"--data {folder}: no such folder")
     for root in (folder, folder / data.get("folder", ".")):
+        if has_shards(root, split):
+            return open_shards(root, split, classes=classes, channels=channels)[0], split
         if (root / split).is_dir():
             return image_folder(root, split, classes=classes, channels=channels), split
     pictures = image_folder(folder, ".", classes=classes, channels=channels)

@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 EPILOG = """\
-example, COCO 2014 and the ids that the data set's authors hold out (one a line):
-  rnnpool vww --annotations instances_train2014.json --annotations instances_val2014.json \\
-    --images train2014 --images val2014 --minival mscoco_minival_ids.txt --out vww
+example (--annotations and --images may be repeated; COCO 2014 has two of each):
+  rnnpool vww --annotations instances_train2014.json --images train2014 --minival minival_ids.txt --out vww
   rnnpool train vww-coco --data vww
 
 DIR gets train/ and val/ with links to the images in no_person/ and person/. Without --minival the images of the last

@@ -65,12 +65,12 @@ class TrainingImages:
         regions = [self.images.region(index) for index in indices]
         shapes = np.array([region.shape[:2] for region in regions])
         windows = random_windows(shapes, drawn[:, :-1], self.augment.crop_scale, self.augment.crop_ratio)
-        crops = [_resized(region, window, self.size) for region, window in zip(regions, windows, strict=True)]
-        if self.augment.colour is not None:
-            crops = [self._recoloured(crop, key) for crop, key in zip(crops, keys, strict=True)]
-        pixels = np.stack(crops)  # (B, S, S, C)
-        mirrored = drawn[:, -1] < self.augment.flip
-        pixels[mirrored] = pixels[mirrored, :, ::-1]
+        pixels = np.empty((len(keys), self.size, self.size, regions[0].shape[2]), np.uint8)
+        for place, (region, window, key) in enumerate(zip(regions, windows, keys, strict=True)):
+            crop = _resized(region, window, self.size)
+            if self.augment.colour is not None:
+                crop = self._recoloured(crop, key)
+            pixels[place] = crop[:, ::-1] if drawn[place, -1] < self.augment.flip else crop
         targets = torch.from_numpy(self.images.targets[indices])
         return torch.from_numpy(pixels).permute(0, 3, 1, 2), targets
 
@@ -145,7 +145,8 @@ def _resized(region: np.ndarray, window: np.ndarray, size: int) -> np.ndarray:
     crop = region[top : top + height, left : left + width]
     if (height, width) == (size, size):
         return crop
-    return F.resize(_as_tensor(crop), [size, size], antialias=True).permute(1, 2, 0).numpy()
+    # Contiguous pixels are resized twice as fast as a window's.
+    return F.resize(_as_tensor(np.ascontiguousarray(crop)), [size, size], antialias=True).permute(1, 2, 0).numpy()
 
 
 def _as_tensor(pixels: np.ndarray) -> Tensor:
