@@ -50,7 +50,8 @@ def test_commands_parse(page: Path) -> None:
 
 def test_commands_of_the_help_parse() -> None:
     for verb in VERBS:
-        for line in re.findall(r"^  rnnpool (.*)$", verb_parser(verb).format_help(), re.MULTILINE):
+        text = verb_parser(verb).format_help().replace("\\\n", " ")  # commands over several lines
+        for line in re.findall(r"^  rnnpool (.*)$", text, re.MULTILINE):
             check_command(shlex.split(re.split(r" \||   ", line)[0]))
 
 

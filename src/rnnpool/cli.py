@@ -24,18 +24,18 @@ VERBS = {
     "demo": "find the faces in two well-known photos",
     "detect": "find the faces in your photos",
     "models": "list the networks there are",
-    "profile": "say what a network costs: parameters, multiply-adds, memory",
-    "suggest": "find the RNNPool that lowers a network's peak memory most",
-    "tables": "compute the paper's tables of costs anew, beside what it prints",
-    "sweep": "try sizes of RNNPool in a network: multiply-adds against memory",
+    "profile": "a network's parameters, multiply-adds and memory",
+    "suggest": "find the RNNPool that lowers a network's peak most",
+    "tables": "compute the paper's tables of costs anew, beside its own",
+    "sweep": "try sizes of RNNPool: multiply-adds against memory",
     "train": "train a network from a recipe",
     "evaluate": "measure a network's accuracy on a data set",
     "experiment": "train all contenders of a comparison, write its table",
     "shards": "pack folders of pictures into tar files to train from",
-    "vww": "make Visual Wake Words, a data set of pictures with and without people, from COCO",
-    "quantize": "turn a trained network into integers, by calibration on images",
-    "compile": "write an integer network as C that streams rows through a small arena",
-    "firmware": "run a compiled network on an emulated Cortex-M4 and measure it",
+    "vww": "make the Visual Wake Words data set from COCO",
+    "quantize": "turn a trained network into integers",
+    "compile": "write an integer network as C that streams rows",
+    "firmware": "run a compiled network on an emulated Cortex-M4",
 }
 
 WELCOME = f"""\
@@ -64,13 +64,21 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message} ({self.prog} --help explains)")
 
 
+class _VerbsHelp(argparse.RawDescriptionHelpFormatter):
+    """argparse measures a verb without its indentation, and breaks the line behind the longest."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        self._action_max_length += self._indent_increment
+
+
 def _main_parser() -> argparse.ArgumentParser:
     """What ``rnnpool --help`` shows; the verbs' own arguments belong to parsers of their own."""
     parser = _Parser(
         prog="rnnpool",
         description="Accurate computer vision in tens of kilobytes of RAM.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_VerbsHelp,
     )
     parser.add_argument("--version", action="version", version=f"rnnpool {__version__}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB")

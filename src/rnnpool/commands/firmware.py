@@ -5,11 +5,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from rnnpool.integer.network import IntNetwork
@@ -33,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
     from rnnpool.compile.emit import compile_network
     from rnnpool.compile.firmware import run_on_chip
     from rnnpool.integer.storage import load_network
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _fit(path: Path, network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]":
     """The image's bytes (C, H, W) scaled to fit, on grey, and how much smaller it became."""
+    import numpy as np
     from PIL import Image
 
     from rnnpool.images import load_image
@@ -83,6 +85,7 @@ def _fit(path: Path, network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]"
 
 def _detections(network: "IntNetwork", outputs: "list[NDArray[np.int16]]", scale: float, threshold: float) -> list[str]:
     """What a detector found, in pixels of the original image; scores of anything else."""
+    import numpy as np
     import torch
 
     from rnnpool.detection import Selection, select_detections
