@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 import yaml
 from torch import Tensor, nn
 
@@ -71,7 +72,11 @@ def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Res
     found = load_latest(out)
     if found and not resume:
         raise InputError(f"{out} holds a run ({LAST}): go on with --resume, or choose another --out")
-    return _Run(recipe, task, out, found).execute()
+    try:
+        return _Run(recipe, task, out, found).execute()
+    finally:
+        if dist.is_initialized():  # its threads must not outlive the interpreter: that ends in an abort at exit
+            dist.destroy_process_group()
 
 
 class _Run:
