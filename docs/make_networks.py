@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from rnnpool.cost import count
+from rnnpool.cost.tables.table import Figure
 from rnnpool.files import write_text
 from rnnpool.models import create_model, list_models, model_info
 from rnnpool.models.classification.published import AGREE_BY_CHANCE, PUBLISHED, reason
 
 PAGE = Path(__file__).with_name("networks.md")
 BEGIN, END = "<!-- tables: python docs/make_networks.py -->", "<!-- end of tables -->"
-AGREES = 0.0175  # relative: half a unit of the coarsest number that the paper prints, 2.9
 
 Counts = tuple[float, float, float]  # parameters, multiply-adds as the paper counts, as computed here: millions
 
@@ -42,13 +42,10 @@ def beside_the_paper(found: dict[str, Counts]) -> list[str]:
     """The second table: what the paper prints, and why where ours differs."""
     rows = []
     for name, published in PUBLISHED.items():
-        ours = found[name][:2]
-        theirs = (published.parameters, published.madds)
-        differences = [None if b is None else (a - b) / b for a, b in zip(ours, theirs, strict=True)]
-        cells = []
-        for a, b, difference in zip(ours, theirs, differences, strict=True):
-            cells += [f"{a:.4g}", "" if b is None else f"{b:g}", "" if difference is None else f"{difference:+.1%}"]
-        differs = any(abs(d) > AGREES for d in differences if d is not None)
+        printed = zip(found[name][:2], (published.parameters, published.madds), (3, 1), published.digits, strict=True)
+        figures = [Figure(ours, theirs, 1, digits, theirs_digits) for ours, theirs, digits, theirs_digits in printed]
+        cells = [text for figure in figures for text in figure.texts()]
+        differs = any(figure.difference for figure in figures)
         rows.append(
             (
                 f"`{name}`",

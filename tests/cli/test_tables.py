@@ -7,6 +7,8 @@ import pytest
 
 from rnnpool.cli import main
 from rnnpool.commands.tables import NAMES
+from rnnpool.cost.tables.render import WIDEST, console
+from rnnpool.cost.tables.table import Figure
 
 
 def tables(capsys: pytest.CaptureFixture, *names: str) -> dict[str, dict]:
@@ -18,12 +20,15 @@ def tables(capsys: pytest.CaptureFixture, *names: str) -> dict[str, dict]:
 def test_exact_figures_have_no_difference(capsys: pytest.CaptureFixture) -> None:
     """Issue and specification name them: they must print as the paper's do."""
     rows = tables(capsys, "2", "3", "4")
+    assert rows["densenet121-rnnpool"]["figures"]["params, M"]["difference"] == 0
     for name in ("mobilenet_v2", "efficientnet_b0", "resnet18", "densenet121", "googlenet", "mobilenet_v1"):
         assert rows[f"{name}-rnnpool"]["figures"]["peak, MiB"]["difference"] == 0
     v1 = rows["mobilenet_v1-rnnpool"]
     assert [figure["difference"] for figure in v1["figures"].values()] == [0, 0, 0]
     assert v1["note"] == ""
-    assert rows["RNNPool-Face-Quant (int8)"]["figures"]["peak, MiB"]["difference"] == 0
+    for name in ("C (float32)", "Quant (int8)"):
+        assert rows[f"RNNPool-Face-{name}"]["figures"]["peak, MiB"]["difference"] == 0
+    assert rows["densenet121"]["note"] == ""  # 2,833.1M: the paper's 2.83G
     assert rows["EXTD"]["quoted"]
     assert all(figure["ours"] is None for figure in rows["EXTD"]["figures"].values())
 
@@ -38,9 +43,38 @@ def test_ours_beside_the_papers_as_text(capsys: pytest.CaptureFixture) -> None:
     assert main(["tables", "3", "5"]) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("mobilenet_v1-rnnpool")]
-    assert line.split()[1:] == ["0.77", "0.77", "=", "4.118", "4.118", "=", "417.0", "417.0", "="]
+    assert line.split()[1:] == ["0.766", "0.77", "=", "4.118", "4.118", "=", "417.0", "417", "="]
     assert "MobileNetV2-SSDLite (quoted)" in out
     assert "[1]" in out
+
+
+def test_the_known_peaks_to_three_digits(capsys: pytest.CaptureFixture) -> None:
+    assert main(["tables", "2", "4"]) == 0
+    printed = {}
+    for line in capsys.readouterr().out.splitlines():
+        name, *figures = line.replace(" (float32)", "").replace(" (int8)", "").split() or [""]
+        printed[name] = " ".join(figures)
+        assert len(line) <= 112
+    networks = {"mobilenet_v2": "0.239", "efficientnet_b0": "0.251", "resnet18": "0.383", "densenet121": "0.766"}
+    known = {f"{name}-rnnpool": peak for name, peak in (networks | {"googlenet": "0.778"}).items()}
+    known |= {"RNNPool-Face-C": "6.445", "RNNPool-Face-Quant": "225.0 KiB 225 KiB ="}
+    for name, peak in known.items():
+        assert printed[name].startswith(peak)
+
+
+@pytest.mark.parametrize(
+    ("ours", "paper", "digits", "alike"),
+    [(3.0625, 3.06, 2, True), (6.445, 6.44, 2, True), (2833.1, 2830.0, -1, True), (0.287, 0.296, 3, False)],
+)
+def test_alike_is_rounded_or_cut(ours: float, paper: float, digits: int, alike: bool) -> None:
+    """As the paper prints 3.0625 MiB, 6.445 MiB and 2.833G."""
+    assert (Figure(ours * 1e6, paper * 1e6, 1e6, 3, digits).difference == 0) == alike
+
+
+def test_a_narrow_screen_loses_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert console().width == WIDEST
 
 
 def test_streaming_is_told_for_base_baselines_and_rnnpool() -> None:

@@ -27,8 +27,8 @@ PUBLISHED = {
     "googlenet-rnnpool": ("4.875", "904.8"),
 }
 
-# Table 2, where literal counting meets the paper: parameters in millions (bases and last poolings).
-TABLE_2 = {"mobilenet_v2": 2.2, "densenet121": 6.96, "densenet121-rnnpool": 5.60, "densenet121-rnnpool-last": 6.06}
+# Table 1, where literal counting meets the paper: parameters in millions (bases and last poolings).
+TABLE_1 = {"mobilenet_v2": 2.2, "densenet121": 6.96, "densenet121-rnnpool": 5.60, "densenet121-rnnpool-last": 6.06}
 
 
 def on_meta(name: str, **options: object) -> torch.nn.Module:
@@ -46,9 +46,9 @@ def test_the_rnnpool_networks_have_the_known_counts(name: str) -> None:
     assert (f"{cost.parameters / 1e6:.3f}", f"{cost.madds.paper / 1e6:.1f}") == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("name", TABLE_2)
-def test_parameters_of_table_2(name: str) -> None:
-    assert parameters(name) / 1e6 == pytest.approx(TABLE_2[name], abs=0.05 if name == "mobilenet_v2" else 0.005)
+@pytest.mark.parametrize("name", TABLE_1)
+def test_parameters_of_table_1(name: str) -> None:
+    assert parameters(name) / 1e6 == pytest.approx(TABLE_1[name], abs=0.05 if name == "mobilenet_v2" else 0.005)
 
 
 def bn(c: int) -> int:
@@ -90,7 +90,7 @@ def test_the_last_rnnpool_adds_its_formula() -> None:
 
 
 def test_the_strided_rival_by_its_formula() -> None:
-    """Table 2: a convolution 32 -> 64, 6 x 6, stride 4, where RNNPool(6, 16) was."""
+    """Table 1: a convolution 32 -> 64, 6 x 6, stride 4, where RNNPool(6, 16) was."""
     rnnpool = fastgrnn(32, 16) + fastgrnn(16, 16)
     strided = 32 * 64 * 36 + bn(64)
     assert parameters("mobilenet_v2-strided") - parameters("mobilenet_v2-rnnpool") == strided - rnnpool

@@ -28,8 +28,9 @@ examples:
   rnnpool tables 2 rows     two of them
   rnnpool tables --json     in base units (numbers, bytes), for other programs
 
-Costs, not accuracies. "paper" is what Saha et al., NeurIPS 2020, print; "=" means that ours prints alike. A number in
-brackets leads to a footnote that says why a figure cannot be reproduced, where that is known.
+Costs, not accuracies. "paper" is what Saha et al., NeurIPS 2020, print; "=" means that ours, rounded or cut to as many
+digits, is the same. A number in brackets leads to a footnote that says why a figure cannot be reproduced, where that is
+known. Lines are up to 112 characters long.
 """
 )
 

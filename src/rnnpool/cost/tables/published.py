@@ -35,7 +35,7 @@ class Detector:
 
     name: str
     model: str | None
-    peak: float | None  # bytes
+    peak: float  # bytes
     dtype: str
     parameters: float | None
     madds: float | None
@@ -48,7 +48,7 @@ FACES = (
     Detector("EagleEye", None, 1.17 * MIB, "float32", 0.23e6, 0.08e9),
     Detector("RNNPool-Face-A", "face-a", 1.17 * MIB, "float32", 0.06e6, 0.10e9),
     Detector("RNNPool-Face-Quant", "face-quant", 225 * KIB, "int8", 0.07e6, 0.12e9),
-    Detector("MCUNetV2-S (later work)", None, 168 * KIB, "int8", None, 0.11e9),
+    Detector("MCUNetV2-S, later", None, 168 * KIB, "int8", None, 0.11e9),
 )
 
 # Cortex-M4 on SCUT-HEAD, 320 x 240 monochrome; "size" is the model's in bytes.

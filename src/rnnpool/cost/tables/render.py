@@ -7,15 +7,18 @@ from rich.table import Table
 
 from rnnpool.cost.tables.table import CostTable
 
+WIDEST = 120  # characters; on a narrower screen the terminal folds lines, where rich would cut figures off
+
 
 def console() -> Console:
     """A console for standard output; a pipe has no width, so there lines are not folded."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240)
+    screen = Console(file=sys.stdout)
+    return Console(file=sys.stdout, width=max(WIDEST, screen.width) if sys.stdout.isatty() else 240)
 
 
 def print_table(table: CostTable, screen: Console) -> None:
     """Ours, the paper's and the difference for each figure; footnotes below."""
-    drawn = Table(title=f"{table.title}", title_justify="left", box=None, pad_edge=False)
+    drawn = Table(title=f"{table.title}", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     drawn.add_column("network", no_wrap=True)
     papers = [any(row.figures[i].paper is not None for row in table.rows) for i in range(len(table.columns))]
     for column, paper in zip(table.columns, papers, strict=True):

@@ -1,4 +1,4 @@
-"""DenseNet121: Huang et al. 2017 (arXiv:1608.06993), table 1; with RNNPool: Saha et al., NeurIPS 2020, table 2.
+"""DenseNet121: Huang et al. 2017 (arXiv:1608.06993), table 1; with RNNPool: Saha et al., NeurIPS 2020, table 1.
 
 Section 4 also replaces all five poolings of DenseNet121 by RNNPool and then drops dense layers, down to 42% of the
 multiply-adds. It does not say which patches, nor which layers. Here an RNNPool has its pooling's patch and stride and

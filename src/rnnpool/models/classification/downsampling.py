@@ -1,4 +1,4 @@
-"""What may stand between a network's stem and its later blocks: RNNPool, and the rivals of the paper's table 2.
+"""What may stand between a network's stem and its later blocks: RNNPool, and the rivals of the paper's table 1.
 
 Each takes the stem's map to a quarter of its height and width (rnnpool.md section 5: "Baselines of the table above").
 """

@@ -1,4 +1,4 @@
-"""EfficientNet-B0: Tan, Le 2019 (arXiv:1905.11946), table 1; with RNNPool: Saha et al., NeurIPS 2020, table 1."""
+"""EfficientNet-B0: Tan, Le 2019 (arXiv:1905.11946), table 1; with RNNPool: Saha et al., NeurIPS 2020, table 2."""
 
 from rnnpool.models.classification.downsampling import Site
 from rnnpool.models.classification.family import Family, register_family

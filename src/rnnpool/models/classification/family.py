@@ -1,6 +1,6 @@
 """A family of networks: one base as a table, and what becomes of it when its early blocks or last pooling change.
 
-Saha et al., NeurIPS 2020, table 2: the blocks between the stem and the first block at 1/16 of the input's size give way
+Saha et al., NeurIPS 2020, table 1: the blocks between the stem and the first block at 1/16 of the input's size give way
 to one layer ("rnnpool", or a rival); the average over the last map gives way to an RNNPool ("last"), or both do.
 """
 

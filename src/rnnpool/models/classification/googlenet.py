@@ -1,6 +1,6 @@
 """GoogLeNet without its auxiliary classifiers: Szegedy et al. 2015 (arXiv:1409.4842), table 1, as torchvision has it.
 
-With RNNPool: Saha et al., NeurIPS 2020, table 1; RNNPool takes the place of all up to inception 3b. torchvision's
+With RNNPool: Saha et al., NeurIPS 2020, table 2; RNNPool takes the place of all up to inception 3b. torchvision's
 trained weights expect inputs of (v / 255 - 0.5) / 0.5.
 """
 

@@ -1,4 +1,4 @@
-"""What the paper prints for these networks: Saha et al., NeurIPS 2020, tables 1, 2, 3, 16 and 18, from rnnpool.md.
+"""What the paper prints for these networks: Saha et al., NeurIPS 2020, tables 1, 2, 3 and 18, from rnnpool.md.
 
 Multiply-adds follow the paper's own count (half of full counting an RNNPool's patch, times the padded outputs).
 """
@@ -8,30 +8,37 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """Parameters and multiply-adds in millions, and the tables they stand in; None where the paper prints none."""
+    """Parameters and multiply-adds in millions, and the table they stand in; None where the paper prints none.
+
+    ``digits`` is how many digits behind the point are printed of each: 2.83G multiply-adds are 2830 and -1.
+    """
 
     table: str
     parameters: float | None
     madds: float | None
+    digits: tuple[int, int]
 
 
-def _variants(name: str, rows: list[tuple[float, float]]) -> dict[str, Published]:
-    """Table 2's rows in its order: parameters, multiply-adds."""
+def _variants(name: str, digits: tuple[int, int], rows: list[tuple[float, float]]) -> dict[str, Published]:
+    """Table 1's rows in its order: parameters, multiply-adds."""
     endings = ("", "-last", "-avg", "-max", "-strided", "-renet", "-rnnpool", "-rnnpool-last")
-    return {name + ending: Published("2", *row) for ending, row in zip(endings, rows, strict=True)}
+    return {name + ending: Published("1", *row, digits) for ending, row in zip(endings, rows, strict=True)}
 
 
 PUBLISHED = {
     **_variants(
         "mobilenet_v2",
+        (1, 0),
         [(2.2, 300), (2.9, 334), (2.0, 200), (2.0, 200), (2.1, 258), (2.3, 296), (2.0, 226), (2.7, 260)],
     ),
     **_variants(
         "densenet121",
+        (2, -1),
         [(6.96, 2830), (7.41, 3050), (5.59, 710), (5.59, 710), (6.38, 1330), (6.41, 1350), (5.60, 1040), (6.06, 1260)],
     ),
     **_variants(
         "mobilenet_v2_035",
+        (3, 1),
         [
             (0.296, 53.2),
             (0.300, 53.4),
@@ -43,12 +50,12 @@ PUBLISHED = {
             (0.259, 37.9),
         ],
     ),
-    "efficientnet_b0-rnnpool": Published("1", 3.90, 330),
-    "resnet18-rnnpool": Published("1", 10.6, 950),
-    "googlenet-rnnpool": Published("1", 9.35, 810),
-    "mobilenet_v1-rnnpool": Published("3", 4.118, 417),
-    "mobilenet_v2-rnnpool-gru": Published("18", None, 246),
-    "mobilenet_v2-rnnpool-lstm": Published("18", None, 266),
+    "efficientnet_b0-rnnpool": Published("2", 3.90, 330, (2, -1)),
+    "resnet18-rnnpool": Published("2", 10.6, 950, (1, -1)),
+    "googlenet-rnnpool": Published("2", 9.35, 810, (2, -1)),
+    "mobilenet_v1-rnnpool": Published("3", 4.118, 417, (3, 0)),
+    "mobilenet_v2-rnnpool-gru": Published("18", None, 246, (0, 0)),
+    "mobilenet_v2-rnnpool-lstm": Published("18", None, 266, (0, 0)),
 }
 
 # Why ours differs, by the beginning of the names it holds for; the first that fits is the reason.
@@ -58,12 +65,12 @@ REASONS = {
     "mobilenet_v2-rnnpool-lstm": "the paper adds 40M to FastGRNN's count; an LSTM has four times its products: 80M",
     "mobilenet_v2_035-last": "the paper adds 4K; an RNNPool with h = l / 4 = 80 over 320 channels has 45K",
     "mobilenet_v2_035-rnnpool-last": "the paper adds 4K; an RNNPool with h = l / 4 = 80 over 320 channels has 45K",
-    "mobilenet_v2_035": "the published code's widths, counted literally; no rounding of 0.35 gives the paper's count",
+    "mobilenet_v2_035": "width 0.35 rounded to eights as torchvision does; no rounding gives the paper's count",
     "mobilenet_v2": "the table of blocks as published, counted literally; no choice of stages gives the paper's count",
     "densenet121-rnnpool-last": "equal by chance: the row without the last RNNPool differs, and what that adds",
     "densenet121-last": "the paper's last RNNPool adds 220M, its formula for one 7 x 7 patch 18M",
-    "densenet121": "the same blocks (parameters agree); counted literally, no reading of them gives the paper's count",
-    "efficientnet_b0-rnnpool": "unknown",
+    "densenet121": "the same blocks (parameters agree to 0.3%), but no reading of them gives the paper's MAdds",
+    "efficientnet_b0-rnnpool": "torchvision's blocks, counted literally; why the paper differs is not known",
     "resnet18-rnnpool": "RNNPool's 180M by the paper's own rule; its 0.95G leaves 10M beside the 940M of the rest",
     "googlenet-rnnpool": "without auxiliary classifiers: torchvision's two would make it 9.23M; multiply-adds: unknown",
 }

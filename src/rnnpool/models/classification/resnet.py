@@ -1,4 +1,4 @@
-"""ResNet18: He et al. 2016 (arXiv:1512.03385), table 1; with RNNPool: Saha et al., NeurIPS 2020, table 1."""
+"""ResNet18: He et al. 2016 (arXiv:1512.03385), table 1; with RNNPool: Saha et al., NeurIPS 2020, table 2."""
 
 from rnnpool.models.classification.downsampling import Site
 from rnnpool.models.classification.family import Family, register_family
