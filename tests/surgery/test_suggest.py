@@ -49,7 +49,7 @@ def test_it_proposes_what_the_paper_replaces(name: str, start: str, stop: str) -
 
 
 @pytest.mark.parametrize("plan", ["standard", "rows"])
-@pytest.mark.parametrize("build", [Named, lambda: create_model("mobilenet_v1_025")])
+@pytest.mark.parametrize("build", [Named, Functional, lambda: create_model("mobilenet_v1_025")])
 def test_every_proposal_can_be_done_and_costs_what_it_says(build, plan: str) -> None:
     network = build().eval()
     suggestion = suggest(network, IMAGE, plan=plan)
@@ -92,10 +92,18 @@ def test_grafting_a_runs_own_modules_changes_nothing() -> None:
     assert tried >= 3
 
 
-def test_runs_end_at_modules_not_at_functions() -> None:
-    """After F.relu in a forward no module ends."""
-    pairs = {(run.start, run.stop) for run in runs(lower(Functional(), IMAGE))}
-    assert not any(stop in ("a", "b", "c") and start != stop for start, stop in pairs)
+def test_a_function_behind_a_run_stays() -> None:
+    """F.relu in a forward has no name to end a run by; norm and activation that are modules belong to the run."""
+    graph = lower(Functional(), IMAGE)
+    pairs = {(run.start, run.stop): run for run in runs(graph)}
+    run = pairs["a", "b"]
+    assert run.end.kind == "conv"
+    relus = [node for node in graph if node.kind == "activation"]
+    left = [
+        node for node in graft(graph, run, lower(nn.Conv2d(3, 16, 4, 4), run.in_shape)) if node.kind == "activation"
+    ]
+    assert len(left) == len(relus) - 1
+    assert not any(stop == "conv1" for _, stop in ((r.start, r.stop) for r in runs(lower(Named(), IMAGE))))
 
 
 def test_the_command_prints_a_program_that_runs(capsys, tmp_path: Path, monkeypatch) -> None:
@@ -132,3 +140,20 @@ def test_wrong_options_are_named(capsys) -> None:
     assert "--hidden is 0; it must be at least 1" in capsys.readouterr().err
     assert main(["suggest", "mlperf_vww", "--dtype", "int3"]) == 2
     assert "dtype is 'int3'" in capsys.readouterr().err
+
+
+def test_behind_the_image_where_nothing_else_helps() -> None:
+    """The first map sets the peak of this network, and no module begins behind it before the next one is computed."""
+
+    class FunctionalPooling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.second(torch.max_pool2d(torch.relu(self.first(x)), 2)))
+
+    suggestion = suggest(FunctionalPooling(), IMAGE)
+    (best,) = suggestion.proposals
+    assert (best.start, best.stop) == ("first", "second")
+    assert best.figures.standard < suggestion.now.standard

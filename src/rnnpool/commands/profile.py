@@ -23,6 +23,9 @@ Memory is that of activations: weights, which a microcontroller keeps in flash, 
   rows            rows through rings from the camera on, whole maps only behind the cuts that pay (see docs/cost.md)
 """
 
+HEADERS = ("layer", "operators", "output", "parameters", "MAdds, M", "map", "whole maps", "kept by rows", "phase")
+WIDE_ONLY = ("operators", "phase")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
@@ -55,38 +58,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(result: "Profile") -> None:
-    from rnnpool.cost.tables.render import console
+    from rnnpool.cost.tables.render import console, fits
 
     screen = console()
-    screen.print(_layers(result))
+    table = layers_table(result)
+    screen.print(table if fits(table) else layers_table(result, narrow=True))
     for line in summary(result):
-        screen.print(line, highlight=False)
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _layers(result: "Profile") -> "Table":
+def layers_table(result: "Profile", *, narrow: bool = False) -> "Table":
+    """A line a layer; ``narrow``: without the operators' kinds and the phases."""
     from rich.table import Table
 
     shape = "x".join(map(str, result.graph.image.shape))
-    table = Table(title=f"{result.graph.name} at {shape}, {result.rows.precision.name}", box=None, pad_edge=False)
-    for header in ("layer", "operators", "output"):
-        table.add_column(header, no_wrap=True)
-    for header in ("parameters", "MAdds", "output bytes", "whole maps", "kept by rows", "phase"):
-        table.add_column(header, justify="right", no_wrap=True)
+    title = f"{result.graph.name} at {shape}, {result.rows.precision.name}; memory in KiB"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
+    wanted = [i for i, header in enumerate(HEADERS) if not (narrow and header in WIDE_ONLY)]
+    for i in wanted:
+        table.add_column(HEADERS[i], justify="left" if i < 3 else "right", no_wrap=True)
     peak = max(layer.whole_bytes for layer in result.layers)
     for layer in result.layers:
         mark = " <- peak" if layer.whole_bytes == peak else ""
-        table.add_row(
+        cells = (
             layer.name,
             ", ".join(layer.operators),
             "x".join(map(str, layer.shape)),
             f"{layer.parameters:,}" if layer.parameters else "",
-            f"{layer.madds.shared:,}" if layer.madds.shared else "",
-            f"{layer.map_bytes:,}",
-            f"{layer.whole_bytes:,}{mark}",
-            f"{layer.row_bytes:,}",
+            f"{layer.madds.shared / 1e6:,.3f}" if layer.madds.shared else "",
+            f"{layer.map_bytes / 1024:,.1f}",
+            f"{layer.whole_bytes / 1024:,.1f}{mark}",
+            f"{layer.row_bytes / 1024:,.1f}",
             str(layer.phase + 1),
-            style="bold" if mark else None,
         )
+        table.add_row(*(cells[i] for i in wanted), style="bold" if mark else None)
     return table
 
 
@@ -105,7 +110,7 @@ def summary(result: "Profile") -> list[str]:
     how = f"whole maps before {', '.join(cuts)}" if cuts else "rows from the camera to the outputs"
     lines += [
         "peak RAM, bytes",
-        f"  standard      {result.standard.peak:>14,}   at {block.kind} {block.output.name}",
+        f"  standard      {result.standard.peak:>14,}   at {block.kind} {block.name}",
         f"  layer by layer{result.whole.peak:>14,}",
         f"  rows          {result.rows.peak:>14,}   {how}",
         f"  rows by {TILE} px  {result.tiles.peak:>14,}   {TILE} columns of an arriving row at a time",

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         f"{args.model}, input {'x'.join(map(str, size))}, {args.dtype}: the peak ({args.by}) is at {suggestion.peak}."
     )
     if not proposals:
-        print("No RNNPool in place of the blocks that set it would lower it.")
+        print("No RNNPool in place of whole modules around it would lower it.")
         return 0
     _print_table(now, proposals)
     print(f"\nThe first one in Python:\n\n{_program(args.model, proposals[0].call('model', size))}")

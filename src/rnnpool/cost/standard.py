@@ -33,6 +33,11 @@ class Block:
     def output(self) -> Node:
         return self.nodes[-1]
 
+    @property
+    def name(self) -> str:
+        """Of the last node that a module made: a function's says nothing about where it is."""
+        return next((node.name for node in reversed(self.nodes) if node.path), self.output.name)
+
 
 @dataclass(frozen=True)
 class StandardPeak:

@@ -91,23 +91,29 @@ def suggest(
     peak, at_work = _peak(graph, dtype, plan)
     position = {node: i for i, node in enumerate(graph)}
     first, last = min(position[node] for node in at_work), max(position[node] for node in at_work)
-    tried = []
-    for run in runs(graph):
-        # An RNNPool takes its input by patches, so one right behind the peak removes it as well.
-        if position[run.entry] > last or position[run.end] < first or not _worth_trying(run):
-            continue
-        try:
-            usual = min(-(-run.out_shape[0] // 4), USUAL_HIDDEN)
-            fit = fit_rnnpool(run.in_shape, run.out_shape, hidden=hidden or usual)
-        except InputError:
-            continue  # sizes that no RNNPool maps to each other: this run is no proposal
-        if max(fit.stride) > largest_stride:
-            continue
-        with torch.device("meta"):
-            grafted = graft(graph, run, lower(fit.build(), run.in_shape))
-        then, _ = _peak(grafted, dtype, plan)
-        if then < peak:
-            tried.append((then, run, fit, grafted))
+    # An RNNPool takes its input by patches, so one right behind the peak removes it as well.
+    holding = [run for run in runs(graph) if position[run.entry] <= last and position[run.end] >= first]
+    behind_the_image = [run for run in holding if run.entry.kind == "image"]
+
+    def improved(candidates: list[Run]) -> list[_Tried]:
+        tried = []
+        for run in filter(_worth_trying, candidates):
+            try:
+                usual = min(-(-run.out_shape[0] // 4), USUAL_HIDDEN)
+                fit = fit_rnnpool(run.in_shape, run.out_shape, hidden=hidden or usual)
+            except InputError:
+                continue  # sizes that no RNNPool maps to each other: this run is no proposal
+            if max(fit.stride) > largest_stride:
+                continue
+            with torch.device("meta"):
+                grafted = graft(graph, run, lower(fit.build(), run.in_shape))
+            then, _ = _peak(grafted, dtype, plan)
+            if then < peak:
+                tried.append((then, run, fit, grafted))
+        return tried
+
+    # The image itself has few channels for an RNNPool, so that is proposed only where nothing else helps.
+    tried = improved([run for run in holding if run not in behind_the_image]) or improved(behind_the_image)
     proposals = [
         Proposal(run.start, run.stop, fit, _figures(grafted, dtype), run.nodes)
         for _, run, fit, grafted in _best(tried)[:most]
@@ -116,9 +122,9 @@ def suggest(
 
 
 def _worth_trying(run: Run) -> bool:
-    """A run of neighbours within one module, behind at least one operator: the image itself has too few channels."""
+    """A run of neighbours within one module that leaves a map."""
     neighbours = run.start.rpartition(".")[0] == run.stop.rpartition(".")[0]
-    return neighbours and run.entry.kind != "image" and min(run.out_shape[1:]) > 1
+    return neighbours and min(run.out_shape[1:]) > 1
 
 
 _Tried = tuple[int, Run, PoolFit, Graph]

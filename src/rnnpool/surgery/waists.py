@@ -43,12 +43,17 @@ def runs(graph: Graph) -> Iterator[Run]:
     """Every run of whole modules between two waists that makes a map smaller.
 
     A run does not begin or end between a convolution and the batch norm and activation behind it: they belong together.
+    An activation that the holder's forward calls as a function has no name to end a run by: it stays behind the RNNPool.
     """
     nodes = graph.nodes
     spans = _spans(nodes)
-    places = [i for i in waists(graph) if i + 1 < len(nodes) and not _belongs(nodes[i + 1], to=nodes[i])]
-    for index, a in enumerate(places):
-        for b in places[index + 1 :]:
+    places = [i for i in waists(graph) if i + 1 < len(nodes)]
+    joined = {i for i in places if _belongs(nodes[i + 1], to=nodes[i])}
+    left_over = {i for i in joined if _holds(nodes[i + 1].path, nodes[i].path)}
+    for a in places:
+        for b in places:
+            if b <= a or a in joined or b in joined - left_over:
+                continue
             before, after = _map_shape(nodes[a]), _map_shape(nodes[b])
             if before is None or after is None or before[1:] == after[1:]:
                 continue
@@ -70,6 +75,11 @@ def _map_shape(node: Node) -> MapShape | None:
 
 def _belongs(node: Node, *, to: Node) -> bool:
     return node.op.in_place and to.kind in ("conv", "linear", "batch_norm")
+
+
+def _holds(outer: str, inner: str) -> bool:
+    """Whether the module at ``inner`` lies within the one at ``outer``."""
+    return inner != outer and (not outer or inner.startswith(f"{outer}."))
 
 
 def _spans(nodes: list[Node]) -> dict[str, tuple[int, int]]:

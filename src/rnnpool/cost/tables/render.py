@@ -16,6 +16,11 @@ def console() -> Console:
     return Console(file=sys.stdout, width=max(WIDEST, screen.width) if sys.stdout.isatty() else 240)
 
 
+def fits(table: Table) -> bool:
+    """Whether the screen is wide enough for the table; a pipe always is."""
+    return not sys.stdout.isatty() or Console(width=1000).measure(table).maximum <= Console(file=sys.stdout).width
+
+
 def print_table(table: CostTable, screen: Console) -> None:
     """Ours, the paper's and the difference for each figure; footnotes below."""
     drawn = Table(title=f"{table.title}", title_justify="left", box=None, pad_edge=False, collapse_padding=True)

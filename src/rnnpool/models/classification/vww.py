@@ -1,9 +1,9 @@
 """The Visual Wake Words networks: MobileNetV2 at width 0.35 with a last convolution of 320, two classes.
 
 Saha et al., NeurIPS 2020, tables 1 and 2, and rnnpool.md section 5. Channels are the width's multiples rounded to
-eights as torchvision rounds them. That makes the base's stem 16 wide; the published network with RNNPool has 8 there, and so have
-its rivals here. The paper's input is 224 x 224; sizes from 96 up work (``input_size`` matters only where the last
-pooling is an RNNPool).
+eights as torchvision rounds them. That makes the base's stem 16 wide; the published network with RNNPool has 8 there,
+and so have its rivals here. The paper's input is 224 x 224; sizes from 96 up work (``input_size`` matters only where
+the last pooling is an RNNPool).
 """
 
 from rnnpool.models.classification.downsampling import Site
