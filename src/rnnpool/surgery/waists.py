@@ -43,7 +43,7 @@ def runs(graph: Graph) -> Iterator[Run]:
     """Every run of whole modules between two waists that makes a map smaller.
 
     A run does not begin or end between a convolution and the batch norm and activation behind it: they belong together.
-    An activation that the holder's forward calls as a function has no name to end a run by: it stays behind the RNNPool.
+    An activation that a forward calls as a function has no name to end a run by: it stays behind the RNNPool.
     """
     nodes = graph.nodes
     spans = _spans(nodes)
