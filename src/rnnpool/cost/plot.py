@@ -58,14 +58,24 @@ def plot_memory(result: Profile, path: Path) -> None:
 
 
 def plot_sweep(name: str, sweep: Sweep, path: Path) -> None:
-    """Every point, and the Pareto front as a line."""
+    """Every point, a colour for each input size, and the Pareto front as a line."""
     drawn, (axes,) = figure(1, (8, 6))
-    axes.scatter([p.madds / 1e6 for p in sweep.points], [p.ram / 1024 for p in sweep.points], s=14, color="tab:grey")
+    sizes = sorted({point.settings.get("input_size", 0) for point in sweep.points})
+    for size in sizes:
+        points = [point for point in sweep.points if point.settings.get("input_size", 0) == size]
+        label = f"input {size}x{size}" if size else None
+        axes.scatter([p.madds / 1e6 for p in points], [p.ram / 1024 for p in points], s=22, label=label)
     front = sweep.front
-    axes.plot([p.madds / 1e6 for p in front], [p.ram / 1024 for p in front], marker="o", color="tab:red")
+    ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none", "color": "tab:red"}
+    axes.plot(
+        [p.madds / 1e6 for p in front], [p.ram / 1024 for p in front], linewidth=0.8, label="Pareto front", **ring
+    )
     for point in front:
-        axes.annotate(point.label, (point.madds / 1e6, point.ram / 1024), fontsize=6, rotation=20)
-    axes.set_title(f"{name}: Pareto front of multiply-adds and memory")
+        place = (point.madds / 1e6, point.ram / 1024)
+        axes.annotate(point.label, place, xytext=(8, -14), textcoords="offset points", fontsize=7)
+    axes.set_title(f"{name}: multiply-adds against memory")
     axes.set_xlabel("MAdds, M")
     axes.set_ylabel("peak RAM by rows, KiB")
+    axes.set_ylim(bottom=0)
+    axes.legend()
     save(drawn, path)

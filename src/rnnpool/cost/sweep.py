@@ -24,7 +24,9 @@ class Point:
 
     @property
     def label(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        """In the words of ``rnnpool sweep``."""
+        words = {"kernel": "patch", "input_size": "input"}
+        return ", ".join(f"{words.get(name, name)} {value}" for name, value in self.settings.items())
 
 
 @dataclass(frozen=True)
