@@ -30,7 +30,7 @@ examples:
 
 Costs, not accuracies. "paper" is what Saha et al., NeurIPS 2020, print; "=" means that ours, rounded or cut to as many
 digits, is the same. A number in brackets leads to a footnote that says why a figure cannot be reproduced, where that is
-known. Lines are up to 112 characters long.
+known. Figures take up to 112 columns.
 """
 )
 
