@@ -4,8 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rnnpool import shipped
 from rnnpool.errors import InputError
-from rnnpool.models import create_model, load_weights, save_weights, weights
+from rnnpool.models import create_model, load_weights, save_weights
 
 
 @pytest.fixture
@@ -118,7 +119,9 @@ def test_only_registered_models_have_files(tmp_path):
 
 def test_shipped_weights_are_looked_up_by_name(tmp_path, monkeypatch, saved):
     model, path = saved
-    monkeypatch.setattr(weights, "_FOLDERS", (tmp_path / "empty", path.parent))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "face-m4.safetensors").write_bytes(path.read_bytes())
+    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "src" / "rnnpool")  # a checkout's layout
     loaded = create_model("face-m4", weights="default")
     assert torch.equal(loaded.stages[0][0][0].weight, model.stages[0][0][0].weight)
     with pytest.raises(InputError, match="no trained weights are shipped for model 'face-a'"):

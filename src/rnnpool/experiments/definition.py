@@ -26,6 +26,7 @@ from typing import Any
 import yaml
 
 from rnnpool.errors import InputError
+from rnnpool.shipped import shipped_files
 from rnnpool.train.recipe import Recipe, find_recipe, load_recipe
 from rnnpool.train.typed import closest, from_mapping
 
@@ -128,11 +129,7 @@ def _yaml(value: Any) -> str:
 def _find(name: str) -> Path:
     if Path(name).is_file():
         return Path(name)
-    package = Path(__file__).resolve().parents[1]
-    folders = [
-        folder for folder in (package / "experiment_files", package.parents[1] / "experiments") if folder.is_dir()
-    ]
-    shipped = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    shipped = shipped_files("experiments", ".yaml", in_wheel="experiment_files")  # a package has the other name there
     if name not in shipped:
         raise InputError(f"no experiment {name!r}: neither a file nor a shipped one: {closest(name, sorted(shipped))}")
     return shipped[name]

@@ -14,15 +14,12 @@ from torch import Tensor, nn
 
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-_FOLDERS = (_PACKAGE / "weights", _PACKAGE.parents[1] / "weights")  # in a wheel, in a checkout
+from rnnpool.shipped import shipped_files
 
 
 def find_shipped_weights(name: str) -> Path | None:
     """The shipped file of a network, or None where the package has none."""
-    paths = [folder / f"{name}.safetensors" for folder in _FOLDERS]
-    return next((path for path in paths if path.is_file()), None)
+    return shipped_files("weights", ".safetensors").get(name)
 
 
 def shipped_weights(name: str) -> Path:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from rnnpool.errors import InputError
+from rnnpool.shipped import shipped_files
 from rnnpool.train.tasks import task_recipe
 from rnnpool.train.typed import closest, from_mapping
 
@@ -136,9 +137,7 @@ def find_recipe(name: str) -> Path:
     """A path as it is given, else the shipped recipe of that name."""
     if Path(name).is_file():
         return Path(name)
-    package = Path(__file__).resolve().parents[1]
-    folders = [folder for folder in (package / "recipes", package.parents[1] / "recipes") if folder.is_dir()]
-    shipped = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    shipped = shipped_files("recipes", ".yaml")
     if name not in shipped:
         raise InputError(f"no recipe {name!r}: neither a file nor a shipped one: {closest(name, sorted(shipped))}")
     return shipped[name]
