@@ -4,7 +4,7 @@ A network is written as tuples of rows; ``build_rows`` turns them into modules. 
 t expansion, c channels, n repeats, s stride of the first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,11 @@ class Row(Protocol):
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]: ...
 
 
+def repeated(block: Callable[[int, int], nn.Module], c_in: int, c: int, n: int, s: int) -> list[nn.Module]:
+    """n modules ``block(channels in, stride)`` to c channels each, the first from c_in channels with stride s."""
+    return [block(c_in, s) if i == 0 else block(c, 1) for i in range(n)]
+
+
 @dataclass(frozen=True)
 class Conv:
     """Convolution k x k to c channels, batch norm, activation; n times, the first with stride s."""
@@ -30,9 +35,10 @@ class Conv:
     n: int = 1
 
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        widths = [c_in] + [self.c] * self.n
-        layers = [ConvNormAct(widths[i], self.c, self.k, self.s if i == 0 else 1, act=act) for i in range(self.n)]
-        return list(layers), self.c
+        def block(width: int, stride: int) -> nn.Module:
+            return ConvNormAct(width, self.c, self.k, stride, act=act)
+
+        return repeated(block, c_in, self.c, self.n, self.s), self.c
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,10 @@ class DwPw:
     n: int = 1
 
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        widths = [c_in] + [self.c] * self.n
-        return [Separable(widths[i], self.c, self.s if i == 0 else 1, act=act) for i in range(self.n)], self.c
+        def block(width: int, stride: int) -> nn.Module:
+            return Separable(width, self.c, stride, act=act)
+
+        return repeated(block, c_in, self.c, self.n, self.s), self.c
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,10 @@ class Inverted:
     s: int = 1
 
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        widths = [c_in] + [self.c] * self.n
-        return [
-            MBConv(widths[i], self.t * widths[i], self.c, self.s if i == 0 else 1, act=act) for i in range(self.n)
-        ], self.c
+        def block(width: int, stride: int) -> nn.Module:
+            return MBConv(width, self.t * width, self.c, stride, act=act)
+
+        return repeated(block, c_in, self.c, self.n, self.s), self.c
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,10 @@ class Narrow:
     s: int = 1
 
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        widths = [c_in] + [self.c] * self.n
-        return [
-            DepthwiseFirst(widths[i], self.e, self.c, self.s if i == 0 else 1, act=act) for i in range(self.n)
-        ], self.c
+        def block(width: int, stride: int) -> nn.Module:
+            return DepthwiseFirst(width, self.e, self.c, stride, act=act)
+
+        return repeated(block, c_in, self.c, self.n, self.s), self.c
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from rnnpool.models.blocks import ACTIVATIONS
+from rnnpool.models.tables import repeated
 from rnnpool.nn import RNNPool2d
 
 
@@ -58,8 +59,10 @@ class InvertedResidual:
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
         from torchvision.models.mobilenetv2 import InvertedResidual as Block
 
-        widths = [c_in] + [self.c] * self.n
-        return [Block(widths[i], self.c, self.s if i == 0 else 1, self.t) for i in range(self.n)], self.c
+        def block(width: int, stride: int) -> nn.Module:
+            return Block(width, self.c, stride, self.t)
+
+        return repeated(block, c_in, self.c, self.n, self.s), self.c
 
 
 @dataclass(frozen=True)
