@@ -19,6 +19,7 @@ import numpy as np
 from rnnpool.data.pixel_cache import Progress, open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
+from rnnpool.files import read_lines
 from rnnpool.images import find_image
 
 SPLITS = ("train", "val")
@@ -84,12 +85,7 @@ class WiderFace(DetectionDataset):
 
 def read_annotations(path: Path) -> Iterator[WiderEntry]:
     """Parse a ``*_bbx_gt.txt`` file; malformed lines raise an InputError that names file and line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file ({error.reason})") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
+    lines = read_lines(path)
     at = 0
     while at < len(lines):
         name = lines[at].strip()

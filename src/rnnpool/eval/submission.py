@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnpool.errors import InputError
-from rnnpool.files import write_text
+from rnnpool.files import read_lines, write_text
 
 
 def write_submission(folder: Path, detections: Mapping[str, np.ndarray]) -> None:
@@ -50,12 +50,7 @@ def read_submission(folder: Path, names: Sequence[str]) -> tuple[dict[str, np.nd
 
 def read_file(path: Path) -> np.ndarray:
     """The rows of one file, float64 (n, 5): x y w h score."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file ({error.reason})") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
+    lines = read_lines(path)
     if len(lines) < 2 or not lines[1].strip().isdecimal():
         text = lines[1].strip() if len(lines) > 1 else "the end of the file"
         raise InputError(f"{path}:2: {text!r}; expected the number of detections, below the name of the image")

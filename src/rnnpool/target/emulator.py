@@ -11,8 +11,6 @@ from rnnpool.target.build import Firmware
 from rnnpool.target.counting import Profile, build_plugin, read_profile
 from rnnpool.target.toolchain import QEMU, find_tool
 
-FAULT_STATUS = 139  # what firmware/startup.c exits with
-
 
 @dataclass(frozen=True)
 class Run:
