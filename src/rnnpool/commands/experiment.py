@@ -3,6 +3,10 @@
 import argparse
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnpool.experiments.definition import Run
 
 EPILOG = """\
 NAME is a YAML file or a shipped experiment (experiments/*.yaml; docs/experiments.md lists them). Overrides apply to
@@ -11,7 +15,9 @@ every run, for example another budget:
 
 Every run is a process of its own. The same command goes on after Ctrl-C, a crash or kill -9: runs that are done are
 skipped, begun ones resume. Written into --out: a folder a run (what rnnpool train writes, and log.txt), results.jsonl
-with one line a finished or failed run, and the report NAME.md, NAME.json, NAME.png.
+with one line a finished or failed run, and the report NAME.md, NAME.json, NAME.png. Two more for what is done:
+  rnnpool experiment probe-lines --scaling s32-h8       where the outputs for lines of all angles lie, as a picture
+  rnnpool experiment face-stems --chip                  RAM and instructions of every row's network, in the report
 """
 
 
@@ -27,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", metavar="DIR", type=Path, help="write the report here instead of --out")
     parser.add_argument("--list", action="store_true", help="show the runs and which are done; train nothing")
     parser.add_argument("--report", action="store_true", help="write the report of what is done; train nothing")
+    parser.add_argument("--chip", action="store_true", help="measure every row's network on the emulated chip")
+    parser.add_argument("--scaling", metavar="ROW", help="draw where the outputs of this probe of lines lie")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,8 +57,14 @@ def run(args: argparse.Namespace) -> int:
         for item in runs:
             print(f"{entries.get(item.name, {}).get('status', 'to do'):7} {item.name}  {' '.join(item.overrides)}")
         return 0
+    if args.scaling:
+        return _draw_scaling(args.scaling, experiment.name, runs, out, args.results or out)
     signum = None
-    if not args.report:
+    if args.chip:
+        from rnnpool.experiments.chip import measure_rows
+
+        measure_rows([item for item in runs if item.row in chosen], out)
+    if not args.report and not args.chip:
         if args.data is None or not args.data.is_dir():
             raise InputError(f"--data {args.data}: no such folder")
         if args.jobs < 1 or args.threads < 0:
@@ -62,6 +76,22 @@ def run(args: argparse.Namespace) -> int:
     for path in write_report(report, args.results or out):
         print(path)
     return 128 + signum if signum else 1 if report.failed else 0
+
+
+def _draw_scaling(row: str, name: str, runs: list["Run"], out: Path, folder: Path) -> int:
+    """Write NAME-ROW-scaling.png of the row's first seed into ``folder``."""
+    from rnnpool.errors import InputError
+    from rnnpool.experiments.scaling import plot_scaling, scale_lines
+    from rnnpool.train.typed import closest
+
+    found = [item for item in runs if item.row == row]
+    if not found:
+        raise InputError(f"--scaling {row}: no such row: {closest(row, sorted({item.row for item in runs}))}")
+    scaling = scale_lines(found[0], out / found[0].name / "final.safetensors")
+    path = folder / f"{name}-{row}-scaling.png"
+    plot_scaling(scaling, f"{name}, {row}: outputs for {len(scaling.angles)} lines", path)
+    print(path)
+    return 0
 
 
 def _say(text: str) -> None:

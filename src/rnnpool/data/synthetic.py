@@ -8,7 +8,9 @@ Picture i is a pure function of (seed, i). It is drawn at four times its size an
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -86,20 +88,37 @@ def synthetic_images(config: Synthetic, count: int, seed: int) -> LabelledImages
 def picture(config: Synthetic, seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     """Picture ``index``: uint8 (S, S, C), and bool (K,), the classes in it."""
     rng = np.random.default_rng((seed, index))
-    size, channels = config.size, config.channels
     count = int(rng.integers(1, config.most + 1)) if config.multi_label else 1
     held = rng.choice(len(config.classes), size=count, replace=False)
+    if config.kind == "lines":
+        drawers = [partial(_draw_line, float(ANGLES[number])) for number in held]
+    else:
+        drawers = [partial(_draw_shape, SHAPES[number]) for number in held]
+    labels = np.zeros(len(config.classes), dtype=bool)
+    labels[held] = True
+    return _painted(config, drawers, rng), labels
+
+
+def line_at(config: Synthetic, angle: float, seed: int, index: int) -> np.ndarray:
+    """uint8 (S, S, C): one line of any ``angle`` in degrees; else as the pictures of ``config``, kind lines."""
+    return _painted(config, [partial(_draw_line, angle)], np.random.default_rng((seed, index)))
+
+
+# (side of the picture, centre as shares of it, random numbers) -> float (S, S), the share of each pixel covered
+_Drawer = Callable[[int, np.ndarray, np.random.Generator], np.ndarray]
+
+
+def _painted(config: Synthetic, drawers: Sequence[_Drawer], rng: np.random.Generator) -> np.ndarray:
+    """uint8 (S, S, C): the objects in turn, on noise."""
+    size, channels = config.size, config.channels
     ground = rng.uniform(60, 195, channels)
     values = np.broadcast_to(ground, (size, size, channels))
-    for place, number in zip(_places(config, count, rng), held, strict=True):
-        draw = _draw_line if config.kind == "lines" else _draw_shape
-        cover = draw(int(number), size, place, rng)[..., None]  # (S, S, 1), 0..1
+    for place, draw in zip(_places(config, len(drawers), rng), drawers, strict=True):
+        cover = draw(size, place, rng)[..., None]  # (S, S, 1), 0..1
         colour = _colour(ground, config.contrast, rng)
         values = values * (1 - cover) + colour * cover
     values = values + config.noise * rng.standard_normal((size, size, channels))
-    labels = np.zeros(len(config.classes), dtype=bool)
-    labels[held] = True
-    return values.round().clip(0, 255).astype(np.uint8), labels
+    return values.round().clip(0, 255).astype(np.uint8)
 
 
 def _places(config: Synthetic, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -120,8 +139,8 @@ def _colour(ground: np.ndarray, contrast: float, rng: np.random.Generator) -> np
     return ground + step if up else ground - step
 
 
-def _draw_line(number: int, size: int, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    angle = math.radians(ANGLES[number])
+def _draw_line(degrees: float, size: int, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    angle = math.radians(degrees)
     half = rng.uniform(0.3, 0.45) * size
     width = rng.uniform(1.2, 2.2) * size / 32
     along = np.array([math.cos(angle), -math.sin(angle)])
@@ -131,10 +150,10 @@ def _draw_line(number: int, size: int, place: np.ndarray, rng: np.random.Generat
     return _cover([corners], size)
 
 
-def _draw_shape(number: int, size: int, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_shape(shape: str, size: int, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     radius = rng.uniform(0.13, 0.19) * size
     turned = rng.uniform(-0.2, 0.2)  # radians
-    return _cover(_outlines(SHAPES[number], place * size, radius, turned), size)
+    return _cover(_outlines(shape, place * size, radius, turned), size)
 
 
 def _outlines(shape: str, centre: np.ndarray, radius: float, turned: float) -> list[list[np.ndarray]]:

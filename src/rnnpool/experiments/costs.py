@@ -3,14 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from rnnpool.cost import as_graph, count
 from rnnpool.cost.standard import standard_peak
 from rnnpool.cost.stream import plan_rows
 from rnnpool.errors import InputError
-from rnnpool.models import create_model
+from rnnpool.models import create_model, model_info
 from rnnpool.models.weights import read_weights
 from rnnpool.train.recipe import Recipe
 
@@ -31,17 +33,29 @@ class RunCost:
     missing: str = ""
 
 
-def run_cost(recipe: Recipe, weights: Path) -> RunCost:
-    """The cost of the network in ``weights`` (written by a run of ``recipe``), at the size of image it is meant for."""
-    metadata = read_weights(weights)[1]
-    options = json.loads(metadata["model_options"]) if "model_options" in metadata else recipe.model.options
-    with torch.device("meta"):
-        model = create_model(recipe.model.name, **options)
+def network_of(recipe: Recipe, weights: Path) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    """Options and shape (C, H, W) of the network that a run of ``recipe`` trains.
+
+    Args:
+        weights: what the run wrote. A classifier's say how many classes it has; a detector's need not be there.
+
+    Raises:
+        InputError: a classifier without weights.
+    """
+    metadata = read_weights(weights)[1] if weights.is_file() else {}
     if "view" in metadata:
         view = json.loads(metadata["view"])
-        shape = (view["channels"], view["size"], view["size"])
-    else:
-        shape = (model.in_channels, *model.input_size)  # type: ignore[misc]  # a Detector's
+        return json.loads(metadata["model_options"]), (view["channels"], view["size"], view["size"])
+    if model_info(recipe.model.name).task == "classification":
+        raise InputError(f"the network of {recipe.model.name!r} is known when a run is done: there is no {weights}")
+    model = _without_values(recipe.model.name, recipe.model.options)
+    return recipe.model.options, (model.in_channels, *model.input_size)  # type: ignore[misc]  # a Detector's
+
+
+def run_cost(recipe: Recipe, weights: Path) -> RunCost:
+    """The cost of the network that a run of ``recipe`` trains; arguments and errors as for ``network_of``."""
+    options, shape = network_of(recipe, weights)
+    model = _without_values(recipe.model.name, options)
     parameters = sum(p.numel() for p in model.parameters())
     try:
         graph = as_graph(model, shape)
@@ -50,3 +64,8 @@ def run_cost(recipe: Recipe, weights: Path) -> RunCost:
     except InputError as error:
         return RunCost(parameters, missing=str(error))
     return RunCost(parameters, madds.paper, madds.shared, standard, streamed)
+
+
+def _without_values(name: str, options: dict[str, Any]) -> nn.Module:
+    with torch.device("meta"):
+        return create_model(name, **options)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnpool.cost.plot import figure, save
+from rnnpool.errors import InputError
+from rnnpool.experiments.chip import ChipCost, chip_table, read_costs
 from rnnpool.experiments.costs import RunCost, run_cost
 from rnnpool.experiments.definition import Experiment, Run
 from rnnpool.experiments.ledger import Entry, Ledger
@@ -16,12 +18,16 @@ from rnnpool.files import write_text
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row: values by metric and seed, and what its network costs (None until a run is done)."""
+    """One row: values by metric and seed, and what its network costs (a classifier: None until a run is done).
+
+    ``chip`` is what it costs on the emulated chip, or why it cannot run there; None where that was not measured.
+    """
 
     key: str
     label: str
     values: dict[str, dict[int, float]]
     cost: RunCost | None
+    chip: ChipCost | str | None = None
 
     def estimate(self, metric: str) -> Estimate | None:
         return estimate(list(self.values[metric].values()))
@@ -42,7 +48,7 @@ class Report:
 def make_report(experiment: Experiment, runs: Sequence[Run], out: Path, command: str) -> Report:
     """Gather what the ledger in ``out`` has of these runs; runs of other budgets are left out."""
     found = Ledger(out / "results.jsonl").entries()
-    rows = []
+    rows, on_chip = [], read_costs(out)
     for key, row in experiment.rows.items():
         done = [run for run in runs if run.row == key and found.get(run.name, {}).get("status") == "done"]
         values = {
@@ -51,13 +57,19 @@ def make_report(experiment: Experiment, runs: Sequence[Run], out: Path, command:
             }
             for metric in experiment.metrics
         }
-        weights = out / done[0].name / "final.safetensors" if done else None
-        cost = run_cost(done[0].recipe, weights) if weights and weights.is_file() else None
-        rows.append(RowResult(key, row.label, values, cost))
+        first = next(iter(done), None) or next(run for run in runs if run.row == key)
+        rows.append(RowResult(key, row.label, values, _cost(first, out), on_chip.get(key)))
     entries = [found[run.name] for run in runs if run.name in found]
     failed = [entry for entry in entries if entry["status"] == "failed"]
     missing = [run.name for run in runs if run.name not in found]
     return Report(experiment, rows, failed, missing, entries, command)
+
+
+def _cost(run: Run, out: Path) -> RunCost | None:
+    try:
+        return run_cost(run.recipe, out / run.name / "final.safetensors")
+    except InputError:  # a classifier that is not trained yet
+        return None
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
@@ -90,6 +102,9 @@ def markdown(report: Report, picture: str | None = None) -> str:
     lines += [f"`{row.key}`: not counted, {row.cost.missing}" for row in report.rows if row.cost and row.cost.missing]
     if picture:
         lines += ["", f"![Accuracy against memory and multiply-adds]({picture})"]
+    if any(row.chip for row in report.rows):
+        measured = [(row.key, row.label, row.chip) for row in report.rows if row.chip]
+        lines += ["", "## On the chip", "", *chip_table(measured, report.command)]
     if report.failed:
         lines += ["", "## Runs that failed", ""]
         lines += [f"- `{e['run']}`: exit status {e['exit']}, {' '.join(e['message'])}" for e in report.failed]
@@ -160,7 +175,12 @@ def plot(report: Report, path: Path) -> None:
 def _numbers(report: Report) -> dict[str, Any]:
     """For JSON: what the table was made of."""
     rows = {
-        row.key: {"label": row.label, "values": row.values, "cost": asdict(row.cost) if row.cost else None}
+        row.key: {
+            "label": row.label,
+            "values": row.values,
+            "cost": asdict(row.cost) if row.cost else None,
+            "chip": asdict(row.chip) if isinstance(row.chip, ChipCost) else row.chip,
+        }
         for row in report.rows
     }
     return {"experiment": report.experiment.name, "command": report.command, "rows": rows, "runs": report.entries}
