@@ -141,7 +141,7 @@ def _central_windows(height: np.ndarray, width: np.ndarray, ratio: tuple[float, 
 
 def _resized(region: np.ndarray, window: np.ndarray, size: int) -> np.ndarray:
     """uint8 (size, size, C) of the window of ``region`` (H, W, C)."""
-    top, left, height, width = (int(v) for v in window)
+    top, left, height, width = window.tolist()
     crop = region[top : top + height, left : left + width]
     if (height, width) == (size, size):
         return crop

@@ -172,12 +172,13 @@ class _Run:
     def _train_step(self, batch: Batch) -> dict[str, float]:
         """One update. Returns the loss terms and ``gradient_norm`` (before clipping) as numbers."""
         settings = self.settings
-        torch.manual_seed(mix_seed(settings.seed, self.step, self.fabric.global_rank))
+        _seed(mix_seed(settings.seed, self.step, self.fabric.global_rank), self.fabric.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        batch = self.fabric.to_device(batch)
+        inputs, targets = self.fabric.to_device((batch.inputs, batch.targets))  # it would walk through all keys, too
         if settings.channels_last:
-            batch = batch._replace(inputs=batch.inputs.contiguous(memory_format=torch.channels_last))
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        batch = Batch(inputs, targets, batch.keys)
 
         terms = self.task.loss(self.model, batch)
         self.fabric.backward(torch.stack([term.float() for term in terms.values()]).sum())
@@ -307,6 +308,14 @@ class _Run:
             f"{self.total_steps} steps of {self.settings.batch_size}, {self.fabric.world_size} process(es) on "
             f"{self.fabric.device.type}, {self.settings.precision}, into {self.out}{self.source}"
         )
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """The default generators that a step may use; torch.manual_seed takes a millisecond for devices that are absent."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 class _Interval:
