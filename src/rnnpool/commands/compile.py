@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     compiled = compile_network(load_network(args.network), args.out, name=args.name)
     plan = compiled.plan
     print(f"{args.out}: {compiled.name}.h, {plan.bytes:,} bytes of RAM in {len(plan.cuts) + 1} phase(s)")
-    for buffer in sorted(plan.buffers, key=lambda buffer: -buffer.bytes)[:10]:
-        print(f"  {buffer.bytes:>8,}  {buffer.name}")
+    print("of which in use at the fullest moment:")
+    for what, size in plan.fullest()[:10]:
+        print(f"  {size:>8,}  {what}")
     return 0

@@ -124,7 +124,7 @@ def depthwise_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
     stride = conv.stride[0]
     source = PlanarMap.of(x, 1, conv.zero_in, slack=4 * stride)
     code = f"""
-    const rnp_depthwise layer = {{@weights, {channels}, {stride}, {width_out}, {row_pitch(width_out)},
+    const rnp_depthwise layer = {{@weights, {channels}, {stride}, {width_out}, {row_pitch(width_out)}, 1,
                                   {conv.zero_out}}};
     for (int32_t y = 0; y < {height_out}; y++) {{
         const uint8_t *rows[3];

@@ -1,77 +1,52 @@
-"""Where the rows of every value lie and when everything happens: one static plan, made before any code is.
+"""Where everything lies and when everything happens: one static plan, made before any code is.
 
 The network runs in phases: in the first, stages act as image rows arrive; a value that crosses a cut is stored whole,
-and the next phase takes its rows from there once the last image row has come. The order of the acts and the rows that
-are alive together come from ``rnnpool.cost.rowsim``; rows that arrive share memory as in ``rnnpool.cost.stream``. Sizes
-are the real ones: rows with their padding, tiles, states, all that the code needs.
+and the next phase takes its rows from there once the last image row has come. The order of the acts comes from
+``rnnpool.cost.rowsim``, the places of rows from ``places``. Every row, state and scratch memory is in use for a part of
+the time; what is never in use at the same moment may lie at the same address, so that the rows of one map replace those
+of another as these are used up. Sizes are the real ones: rows with their padding, tiles, states, all that the code
+needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+from rnnpool.compile.lifetimes import LANDS, Life, Piece, Span, play
 from rnnpool.compile.pack import rnnpool_sizes, round_up
+from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, SHIFT, Place, place_rows
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.arena import pack
 from rnnpool.cost.rowsim import RowRun, run_rows
-from rnnpool.cost.steps import Step
 from rnnpool.errors import InputError
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.rnnpool2d import IntRNNPool
 
-ALIGNMENT = 8
-LANDS = 0x80  # a schedule entry with this bit lets a row land; without, the stage acts
-SLACK = 32  # bytes behind the last row, which tiles of four pixels may read
+ALIGNMENT = 8  # of the arena
+SLACK = 32  # bytes behind the last piece, which tiles of four pixels may read
+PIECE_ALIGNMENT = 4
 _PROGRESS_BYTES = 12  # rnp_progress
 CONTEXT_BYTES = 64  # the header of the arena, pointers of 8 bytes included
 
 
 @dataclass
-class Place:
-    """Memory of one stage's value. Offsets are those of pixel 0 of the first row; None: there is no such memory.
-
-    In use in the phases ``first`` to ``last``.
-    """
-
-    stage: Stage
-    stride: int  # bytes from channel to channel
-    slots: int  # rows of the ring; all of them where the value is stored whole
-    arrives: bool  # whether a row that arrives has memory of its own
-    first: int
-    last: int
-    ring: int | None = None
-    arriving: int | None = None
-
-    @property
-    def lead(self) -> int:
-        """Bytes before the first row: padding, rounded up so that rows stay aligned."""
-        return round_up(self.stride - self.stage.width, ALIGNMENT)
-
-    @property
-    def channels(self) -> int:
-        """Convolutions compute two channels at a time: an odd number is rounded up."""
-        return round_up(self.stage.channels, 2) if self.stage.kind in ("conv", "pair") else self.stage.channels
-
-    @property
-    def row_bytes(self) -> int:
-        return self.channels * self.stride
-
-    def block(self, rows: int) -> int:
-        """Bytes of memory for ``rows`` rows."""
-        return round_up(self.lead + rows * self.row_bytes, ALIGNMENT)
-
-
-@dataclass
 class Buffer:
-    """One piece of the arena, in use in the phases ``first`` to ``last``."""
+    """One piece of the arena, in use in the moments of ``spans``."""
 
     name: str
     bytes: int
-    first: int
-    last: int
+    spans: list[Span]
     offset: int = 0
+
+    @property
+    def moments(self) -> int:
+        """The moments as the bits of a number."""
+        bits = 0
+        for begin, end in self.spans:
+            bits |= ((1 << (end - begin + 1)) - 1) << begin
+        return bits
 
 
 @dataclass
@@ -79,26 +54,39 @@ class Plan:
     """The whole arena and the schedule.
 
     ``acts`` holds for every image row the entries to be worked off: a stage's index, or LANDS + its index. ``cuts`` are
-    the indices of the stages that begin a phase.
+    the indices of the stages that begin a phase. ``live`` is the most that is in use at one moment: no packing of these
+    pieces needs less.
     """
 
     stages: list[Stage]
     cuts: tuple[int, ...]
     places: dict[Stage, Place]
-    states: dict[Stage, int]  # offsets of what stages keep: RNNPool's state, sums
-    scratch: int  # offset
-    wide: int  # offset of the int16 row that an output stage fills
+    offsets: dict[Piece, int]  # of what stages keep and need, rows aside
     progress: int  # offset of rnp_progress [stages]; the header of the arena is at 0
     bytes: int
+    live: int
     acts: list[list[int]]
     buffers: list[Buffer] = field(default_factory=list)
+
+    def fullest(self) -> list[tuple[str, int]]:
+        """What is in use at the moment with most in use, by owner, and the bytes; the largest first."""
+
+        def used(moment: int) -> list[Buffer]:
+            return [buffer for buffer in self.buffers if buffer.moments >> moment & 1]
+
+        begins = {begin for buffer in self.buffers for begin, _ in buffer.spans}
+        fullest = max(sorted(begins), key=lambda moment: sum(buffer.bytes for buffer in used(moment)))
+        found: dict[str, int] = {}
+        for buffer in used(fullest):
+            found[buffer.name] = found.get(buffer.name, 0) + buffer.bytes
+        return sorted(found.items(), key=lambda item: -item[1])
 
 
 def plan_arena(stages: Sequence[Stage], cuts: Sequence[int] | None = None) -> Plan:
     """Plan an execution.
 
     Args:
-        cuts: indices of stages that begin a phase; None: those that a search finds best, () everything by rows.
+        cuts: indices of stages that begin a phase; None: those that need least at one moment, () everything by rows.
 
     Raises:
         InputError: more than 127 stages, which the schedule's bytes cannot name.
@@ -106,11 +94,11 @@ def plan_arena(stages: Sequence[Stage], cuts: Sequence[int] | None = None) -> Pl
     if len(stages) > LANDS - 1:
         raise InputError(f"the network has {len(stages)} stages; the schedule names at most {LANDS - 1}")
     runner = _Runner(stages)
-    return _search(runner) if cuts is None else _plan(runner, tuple(sorted(cuts)))
+    return _plan(runner, _search(runner) if cuts is None else tuple(sorted(cuts)))
 
 
 class _Runner:
-    """Runs of phases, each simulated once: a search asks for most of them again and again."""
+    """Runs of phases, each simulated once: a search and the plan it leads to ask for the same ones."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.stages = stages
@@ -121,20 +109,40 @@ class _Runner:
             self._runs[start, stop] = run_rows(self.stages, start, stop, record=True)
         return self._runs[start, stop]
 
+    def peak(self, start: int, stop: int) -> int:
+        """The most bytes in use at one moment of the phase [start, stop)."""
+        stages = self.stages
+        run = self.run(start, stop)
+        phase_of = [-1 if stage.index < start else int(stage.index >= stop) for stage in stages]
+        phase_of[0] = 0 if start == 1 else -1
+        places = place_rows(stages, [run], phase_of)
+        return _most(_pieces(places, play(stages, [run], places)))
 
-def _search(runner: _Runner) -> Plan:
-    """Cuts added one by one, each where it saves most, as long as that saves anything."""
-    stages, best = runner.stages, _plan(runner, ())
-    while True:
-        # A cut makes its crossing values whole; one whose maps alone exceed the best plan is not worth planning.
-        candidates = [
-            cut for cut in range(2, len(stages)) if cut not in best.cuts and _crossing(stages, cut) < best.bytes
-        ]
-        plans = [_plan(runner, tuple(sorted((*best.cuts, cut)))) for cut in candidates]
-        better = min(plans, key=lambda plan: plan.bytes, default=best)
-        if better.bytes >= best.bytes:
-            return best
-        best = better
+
+def _search(runner: _Runner) -> tuple[int, ...]:
+    """The cuts with the least memory in use at one moment, the fewest among equals, by dynamic programming."""
+    stages = runner.stages
+    count = len(stages)
+    limit = runner.peak(1, count)
+    crossing = [_crossing(stages, cut) for cut in range(count)]
+    # Within a block more crosses than before and behind it. Maps that alone exceed the plan without cuts never pay.
+    places = [
+        cut
+        for cut in range(2, count)
+        if crossing[cut] < limit and crossing[cut] <= min(crossing[cut - 1], crossing[min(cut + 1, count - 1)])
+    ]
+    best: dict[int, tuple[int, int, int]] = {1: (0, 0, 1)}  # beginning of a phase: peak so far, phases, the one before
+    for start in [1, *places]:
+        before, phases, _ = best[start]
+        for stop in [place for place in [*places, count] if place > start]:
+            entry = (max(before, runner.peak(start, stop)), phases + 1, start)
+            if stop not in best or entry < best[stop]:
+                best[stop] = entry
+    cuts = []
+    place = count
+    while (place := best[place][2]) != 1:
+        cuts.append(place)
+    return tuple(cuts[::-1])
 
 
 def _crossing(stages: Sequence[Stage], cut: int) -> int:
@@ -153,175 +161,101 @@ def _plan(runner: _Runner, cuts: tuple[int, ...]) -> Plan:
     for number, (start, stop) in enumerate(pairwise(edges)):
         phase_of[start:stop] = [number] * (stop - start)
     runs = [runner.run(start, stop) for start, stop in pairwise(edges)]
-    places = {stage: _place(stage, runs, phase_of) for stage in stages if not stage.wide}
-    final = len(runs) - 1
-    buffers = [Buffer("header", CONTEXT_BYTES, 0, final)]
-    shared: list[tuple[Buffer, list[tuple[Place, int]]]] = []  # blocks of arriving rows, with the offsets inside
-    rings: list[tuple[Buffer, Place]] = []
-    for number, run in enumerate(runs):
-        block, inside = _arrivals(run, [place for place in places.values() if place.arrives and place.first == number])
-        if block:
-            buffers.append(Buffer("arriving rows, shared", block, number, number))
-            shared.append((buffers[-1], inside))
-    for stage, place in places.items():
-        if place.slots:
-            rows = "whole" if place.last > place.first else f"{place.slots} rows"
-            buffers.append(Buffer(f"{stage.name}: {rows}", place.block(place.slots), place.first, place.last))
-            rings.append((buffers[-1], place))
-    kept: list[tuple[Stage, Buffer]] = []
-    for stage in stages:
-        if size := round_up(state_bytes(stage), ALIGNMENT):
-            buffers.append(Buffer(f"{stage.name}: state", size, phase_of[stage.index], phase_of[stage.index]))
-            kept.append((stage, buffers[-1]))
-    scratch, wide, progress = (
-        Buffer(name, round_up(size, ALIGNMENT), 0, final)
-        for name, size in (
-            ("scratch of the kernels", max(map(scratch_bytes, stages))),
-            ("output row", max(map(wide_bytes, stages))),
-            ("progress", _PROGRESS_BYTES * len(stages)),
-        )
-    )
-    buffers += [scratch, wide, progress]
-    end = _pack(buffers)
-    for buffer, inside in shared:
-        for place, offset in inside:
-            place.arriving = buffer.offset + offset + place.lead
-    for buffer, place in rings:
-        place.ring = buffer.offset + place.lead
+    places = place_rows(stages, runs, phase_of)
+    life = play(stages, runs, places)
+    pieces = _pieces(places, life)
+    head = CONTEXT_BYTES + round_up(_PROGRESS_BYTES * len(stages), ALIGNMENT)
+    live = _most(pieces)
+    end = head + _pack(list(pieces.values()), live)
+    for buffer in pieces.values():
+        buffer.offset += head
+    for place in places.values():
+        _locate(place, pieces)
+    always = [(0, life.moments - 1)]
+    fixed = [Buffer("header", CONTEXT_BYTES, always), Buffer("progress", head - CONTEXT_BYTES, always, CONTEXT_BYTES)]
     return Plan(
         list(stages),
         cuts,
         places,
-        {stage: buffer.offset for stage, buffer in kept},
-        scratch.offset,
-        wide.offset,
-        progress.offset,
+        {piece: buffer.offset for piece, buffer in pieces.items()},
+        CONTEXT_BYTES,
         round_up(end + SLACK, ALIGNMENT),
-        _acts(stages, runs, places),
-        sorted(buffers, key=lambda buffer: (buffer.first, buffer.offset)),
+        head + live,
+        life.entries,
+        [*fixed, *pieces.values()],
     )
 
 
-def _arrivals(run: RowRun, places: Sequence[Place]) -> tuple[int, list[tuple[Place, int]]]:
-    """The block that the arriving rows of a phase share: its size, and the offsets in it."""
-    index_of = {place.stage: index for index, place in enumerate(places)}
-    sizes = [place.block(1) for place in places]
-    conflicts: list[set[int]] = [set() for _ in places]
-    most = 0
-    for flight in run.flights:
-        inside = [index_of[stage] for stage in flight if stage in index_of]
-        most = max(most, sum(sizes[index] for index in inside))
-        for index in inside:
-            conflicts[index].update(other for other in inside if other != index)
-    offsets = pack(sizes, conflicts, most, align=ALIGNMENT)
-    size = max((offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0)
-    return size, list(zip(places, offsets, strict=True))
+def _pieces(places: dict[Stage, Place], life: Life) -> dict[Piece, Buffer]:
+    """The pieces that take memory, in the order of their first use."""
+    found: dict[Piece, Buffer] = {}
+    for (stage, kind), spans in life.spans.items():
+        if kind >= 0 or kind == ARRIVING:
+            place = places[stage]
+            name = "the row that arrives" if kind == ARRIVING else "rows"
+            size = place.bytes
+        else:
+            name, size = _NAMES[kind], stage_bytes(stage)[kind]
+        if size:
+            found[stage, kind] = Buffer(f"{stage.name}: {name}", round_up(size, PIECE_ALIGNMENT), spans)
+    return dict(sorted(found.items(), key=lambda item: item[1].spans[0]))
 
 
-def _pack(buffers: Sequence[Buffer]) -> int:
-    """Offsets such that buffers of common phases do not overlap; the header stays at 0. Returns the end."""
-    header, *rest = buffers
-    conflicts = [
-        {j for j, b in enumerate(rest) if j != i and a.first <= b.last and b.first <= a.last}
-        for i, a in enumerate(rest)
-    ]
-    phases = max(buffer.last for buffer in buffers) + 1
-    bound = max(sum(b.bytes for b in rest if b.first <= phase <= b.last) for phase in range(phases))
-    # Maps that are handed from phase to phase take turns at both ends; what a phase needs for itself lies between.
-    high = [b.last > b.first and b.first % 2 == 1 and b.last - b.first < phases - 1 for b in rest]
-    offsets = pack([b.bytes for b in rest], conflicts, bound, high=high, align=ALIGNMENT)
-    for buffer, offset in zip(rest, offsets, strict=True):
-        buffer.offset = header.bytes + offset
+def _most(pieces: dict[Piece, Buffer]) -> int:
+    """The most bytes in use at one moment."""
+    changes: dict[int, int] = {}
+    for buffer in pieces.values():
+        merged: list[Span] = []
+        for begin, end in sorted(buffer.spans):
+            if merged and begin <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            else:
+                merged.append((begin, end))
+        for begin, end in merged:
+            changes[begin] = changes.get(begin, 0) + buffer.bytes
+            changes[end + 1] = changes.get(end + 1, 0) - buffer.bytes
+    return max(accumulate(change for _, change in sorted(changes.items())))
+
+
+def _pack(buffers: Sequence[Buffer], bound: int) -> int:
+    """Offsets such that buffers in use at the same moment do not overlap; returns the end."""
+    moments = [buffer.moments for buffer in buffers]
+    conflicts = [{j for j, b in enumerate(moments) if j != i and a & b} for i, a in enumerate(moments)]
+    offsets = pack([buffer.bytes for buffer in buffers], conflicts, bound, align=PIECE_ALIGNMENT)
+    for buffer, offset in zip(buffers, offsets, strict=True):
+        buffer.offset = offset
     return max(buffer.offset + buffer.bytes for buffer in buffers)
 
 
-def state_bytes(stage: Stage) -> int:
-    """What a stage keeps from row to row."""
-    op = stage.ints[0].op
-    if isinstance(op, IntRNNPool):
-        return rnnpool_sizes(op, stage.sources[0].width)[0]
-    return 4 * stage.channels if stage.kind == "mean" else 0
+def _locate(place: Place, pieces: dict[Piece, Buffer]) -> None:
+    """The addresses of a value's rows."""
+
+    def pixel_0(piece: Piece) -> int:
+        return pieces[piece].offset + (place.host or place).lead
+
+    if place.host is None:
+        place.ring = [pixel_0((place.stage, slot)) for slot in range(place.slots)]
+        place.arriving = pixel_0((place.stage, ARRIVING)) if place.arrives else None
+    elif place.stage.kind == "border":
+        place.arriving = pixel_0((place.host.stage, ARRIVING))
+    else:
+        place.ring = [pixel_0(place.piece(row)) - SHIFT for row in range(place.period)]
 
 
-def scratch_bytes(stage: Stage) -> int:
-    """What a stage's kernels need while they run (the ``_buffer_size`` functions of the runtime)."""
+_NAMES = {KEPT: "state", OPEN: "state of open windows", SCRATCH: "scratch", OUTPUT: "output row"}
+
+
+def stage_bytes(stage: Stage) -> dict[int, int]:
+    """What a stage keeps and needs, rows aside: bytes by the kind of piece (the ``_size`` functions of the runtime)."""
     op = stage.ints[0].op
+    kept = scratch = 0
     if isinstance(op, IntRNNPool):
-        return rnnpool_sizes(op, stage.sources[0].width)[1]
-    if stage.kind in ("conv", "pair"):
+        kept, scratch = rnnpool_sizes(op, stage.sources[0].width)
+    elif stage.kind == "mean":
+        kept = 4 * stage.channels
+    elif stage.kind in ("conv", "pair"):
         assert isinstance(op, IntConv)
         inner = round_up(stage.ints[0].shape[0]) if stage.kind == "pair" else 0
-        return 8 * (round_up(op.weights[0].size) + inner)
-    return 0
-
-
-def wide_bytes(stage: Stage) -> int:
-    """The int16 row of an output stage."""
-    return 2 * round_up(stage.width) * round_up(stage.channels, 2) if stage.wide else 0
-
-
-def _place(stage: Stage, runs: Sequence[RowRun], phase_of: Sequence[int]) -> Place:
-    gap = max((_padding(reader, stage) for reader in stage.readers), default=0)  # type: ignore[arg-type]
-    stride = round_up(stage.width + gap)
-    first = phase_of[stage.index]
-    last = max((phase_of[reader.index] for reader in stage.readers), default=first)
-    if last > first:
-        return Place(stage, stride, stage.rows, False, first, last)
-    counted = runs[first].occupancy[stage]
-    arrives = counted.peak > counted.rest
-    return Place(stage, stride, counted.peak - arrives, arrives, first, last)
-
-
-def _padding(reader: Stage, source: Stage) -> int:
-    """Columns of zero points that a reader needs beside the source's rows."""
-    if reader.sources[0] is not source:
-        return 0
-    op = reader.ints[0].op
-    if isinstance(op, IntConv | IntRNNPool):
-        return op.padding[1]
-    return 0
-
-
-def _acts(stages: Sequence[Stage], runs: Sequence[RowRun], places: dict[Stage, Place]) -> list[list[int]]:
-    """The schedule, with the landings put in: a row lands as soon as the ring has room for it."""
-    made = [0] * len(stages)
-    acted = [0] * len(stages)
-    landed = [0] * len(stages)
-    flying = [place for place in places.values() if place.arrives]
-
-    def alive(stage: Stage) -> int:
-        low = made[stage.index]
-        for reader in stage.readers:
-            for read in reader.reads:
-                act = acted[reader.index]
-                if read.source is stage and act < len(read.first):
-                    low = min(low, read.first[act])
-        return made[stage.index] - low
-
-    def land(entries: list[int]) -> None:
-        for place in flying:
-            index = place.stage.index
-            if landed[index] < made[index] and alive(place.stage) <= place.slots:
-                landed[index] = made[index]
-                entries.append(LANDS | index)
-
-    def work_off(acts: Sequence[tuple[Step, int]], entries: list[int]) -> None:
-        for step, act in acts:
-            gives = not step.takes or act >= step.takes
-            if not step.takes or not gives:  # what gives a row of a step that takes rows in is the act before
-                entries.append(step.index)
-                acted[step.index] += 1
-            made[step.index] += gives
-            land(entries)
-        land(entries)
-
-    schedule: list[list[int]] = []
-    begin = 0
-    for row in range(stages[0].rows):
-        made[0] += 1
-        schedule.append([])
-        work_off(runs[0].acts[begin : runs[0].arrivals[row]], schedule[-1])
-        begin = runs[0].arrivals[row]
-    for run in runs[1:]:
-        work_off(run.acts, schedule[-1])
-    return schedule
+        scratch = 8 * (round_up(op.weights[0].size) + inner)
+    output = 2 * round_up(stage.width) * round_up(stage.channels, 2) if stage.wide else 0
+    return {KEPT: kept, OPEN: 0, SCRATCH: scratch, OUTPUT: output}

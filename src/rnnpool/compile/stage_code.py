@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rnnpool.compile.pack import pack_depthwise, pack_pointwise, rnnpool_arrays, round_up
+from rnnpool.compile.places import KEPT, OUTPUT, SCRATCH, Place
 from rnnpool.compile.schedule import ALIGNMENT, Plan
 from rnnpool.compile.stages import Stage
 from rnnpool.integer.convolution import IntConv
@@ -23,6 +24,7 @@ class StageCode:
     def __init__(self, network: IntNetwork, plan: Plan) -> None:
         self.network, self.plan = network, plan
         self.arrays: list[tuple[str, NDArray]] = []
+        self.ring_slots: list[int] = []  # of all stages, one after the other
 
     def stage(self, stage: Stage) -> dict[str, Any]:
         """What the template says of a stage."""
@@ -36,9 +38,9 @@ class StageCode:
             "stride": 0 if place is None else place.stride,
             "width": stage.width,
             "height": stage.rows,
-            "slots": 0 if place is None else place.slots,
-            "ring": _offset(None if place is None else place.ring),
-            "arriving": _offset(None if place is None else place.arriving),
+            "slots": 0 if place is None else len(place.ring),
+            "ring": self._ring(place),
+            "arriving": "RNP_NOWHERE" if place is None or place.arriving is None else str(place.arriving),
             "zeros": "NULL" if stage.wide else f"zeros_{zero_point(stage)} + {ALIGNMENT}",
             "constants": [],
             "body": [],
@@ -48,6 +50,18 @@ class StageCode:
             emitted["constants"] = constants
             emitted["body"] = ["const rnp_stream stream = open_stream(c);", *body]
         return emitted
+
+    def _ring(self, place: Place | None) -> str:
+        """The slots of a value's ring, put behind those of the others."""
+        if place is None or not place.ring:
+            return "NULL"
+        begin = len(self.ring_slots)
+        self.ring_slots += place.ring
+        return f"ring_slots + {begin}"
+
+    def _at(self, stage: Stage, kind: int) -> str:
+        """The address of what a stage keeps or needs."""
+        return f"stream.arena + {self.plan.offsets[stage, kind]}"
 
     def zeros(self) -> list[tuple[int, int]]:
         """Rows of zero points: value and bytes, with ALIGNMENT bytes before the first pixel."""
@@ -101,7 +115,7 @@ class StageCode:
             f"const int32_t row = stream.progress[{i}].made;",
             f"rnp_find_rows(&stream, {source.index}, row * {sh} - {ph}, {kh}, rows, strides);",
         ]
-        call = f"(&conv_{i}, rows, strides, {{}}, stream.arena + SCRATCH);"
+        call = f"(&conv_{i}, rows, strides, {{}}, {self._at(stage, SCRATCH)});"
         return self._finish(stage, constants, body, "rnp_conv_row", call)
 
     def _pair(self, stage: Stage) -> tuple[list[str], list[str]]:
@@ -121,9 +135,8 @@ class StageCode:
             f"const int32_t row = stream.progress[{i}].made;",
             f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
         ]
-        return self._finish(
-            stage, constants, body, "rnp_pair_row", f"(&pair_{i}, from, stride, {{}}, stream.arena + SCRATCH);"
-        )
+        call = f"(&pair_{i}, from, stride, {{}}, {self._at(stage, SCRATCH)});"
+        return self._finish(stage, constants, body, "rnp_pair_row", call)
 
     def _finish(
         self, stage: Stage, constants: list[str], body: list[str], kernel: str, call: str
@@ -134,7 +147,7 @@ class StageCode:
             number = [self.network.nodes[output].name for output in self.network.outputs].index(stage.last.name)
             return constants, [
                 *body,
-                "int16_t *const out = (int16_t *)(void *)(stream.arena + OUTPUT_ROW);",
+                f"int16_t *const out = (int16_t *)(void *)({self._at(stage, OUTPUT)});",
                 f"{kernel}_i16{call.format('out')}",
                 f"stream.progress[{i}].made++;",
                 f"c->sink(c->user, {number}, row, out);",
@@ -227,7 +240,7 @@ class StageCode:
         stride, zero = self._place(stage)
         constants = [
             f"static const rnp_depthwise depthwise_{i} = {{{weights}, {len(op.weights)}, {op.stride[0]}, "
-            f"{stage.width}, {stride}, {zero}}};"
+            f"{stage.width}, {stride}, {int(self.plan.places[stage].gap > 0)}, {zero}}};"
         ]
         body = [
             "const uint8_t *rows[3];",
@@ -274,12 +287,12 @@ class StageCode:
             f"    {{{u2}, {names['rnn2_hidden']}, {names['rnn2_gates']}}},",
             f"    {h2}, {names['scales']}, {stride}, {zero}}};",
         ]
-        push = f"rnp_rnnpool_push(&rnnpool_{i}, state, {{}}, out, stream.arena + SCRATCH);"
+        push = f"rnp_rnnpool_push(&rnnpool_{i}, state, {{}}, out, {self._at(stage, SCRATCH)});"
         above = f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{"
         below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph}; pad++) {{"
         zeros = f"values[{source.index}].zeros, 0"
         body = [
-            f"void *const state = stream.arena + {self.plan.states[stage]};",
+            f"void *const state = {self._at(stage, KEPT)};",
             f"uint8_t *const out = rnp_next_row(&stream, {i});",
             f"const int32_t row = stream.progress[{i}].taken++;",
             "int32_t stride, done = 0;",
@@ -297,8 +310,8 @@ class StageCode:
     def _mean(self, stage: Stage) -> tuple[list[str], list[str]]:
         op = stage.ints[0].op
         assert isinstance(op, IntMean)
-        i, source, state = stage.index, stage.sources[0], self.plan.states[stage]
-        sums = f"(int32_t *)(void *)(stream.arena + {state})"
+        i, source = stage.index, stage.sources[0]
+        sums = f"(int32_t *)(void *)({self._at(stage, KEPT)})"
         constants = [
             f"static const rnp_mean mean_{i} = {{{op.bias}, {op.multiplier}, {stage.channels}, {source.width}}};"
         ]
@@ -326,10 +339,6 @@ def zero_point(stage: Stage) -> int:
     output = stage.last.output
     assert isinstance(output, Quantisation)
     return output.zero_point
-
-
-def _offset(value: int | None) -> str:
-    return "RNP_NOWHERE" if value is None else str(value)
 
 
 def _literal(value: int) -> str:

@@ -14,7 +14,8 @@ typedef struct {
     uint8_t zero_point_out; /* of the input too */
 } rnp_border;
 
-/* Writes one output row, its padding included. row: planar; channel_stride 0 lets one row stand for all channels. */
+/* Writes one output row, its padding included. row: planar; channel_stride 0 lets one row stand for all channels. out
+ * may be row if left is 0 and the strides are equal. */
 void rnp_border_row(const rnp_border *layer, const uint8_t *row, int32_t channel_stride, uint8_t *out);
 
 #endif

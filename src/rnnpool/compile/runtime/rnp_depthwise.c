@@ -32,7 +32,9 @@ void rnp_depthwise_row(const rnp_depthwise *layer, const uint8_t *const rows[3],
     } else {
         rnp_depthwise_stride2_m4(&a);
     }
-    rnp_pad_row(out, layer->stride_out, layer->channels, layer->width_out, layer->zero_point_out);
+    if (layer->padded) {
+        rnp_pad_row(out, layer->stride_out, layer->channels, layer->width_out, layer->zero_point_out);
+    }
 }
 
 #else
@@ -53,8 +55,10 @@ void rnp_depthwise_row(const rnp_depthwise *layer, const uint8_t *const rows[3],
         weights += 5;
         out += layer->stride_out;
     }
-    out -= layer->channels * layer->stride_out;
-    rnp_pad_row(out, layer->stride_out, layer->channels, layer->width_out, layer->zero_point_out);
+    if (layer->padded) {
+        out -= layer->channels * layer->stride_out;
+        rnp_pad_row(out, layer->stride_out, layer->channels, layer->width_out, layer->zero_point_out);
+    }
 }
 
 #endif

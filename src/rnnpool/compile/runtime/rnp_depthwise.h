@@ -15,6 +15,7 @@ typedef struct {
     int32_t stride;         /* 1 or 2 */
     int32_t width_out;      /* pixels; ceil(width of the input / stride) */
     int32_t stride_out;     /* channel stride of the output row, bytes */
+    int32_t padded;         /* 1: the output row gets its padding; 0: nobody reads it, and it may belong to others */
     uint8_t zero_point_out; /* for the padding behind the output row */
 } rnp_depthwise;
 
@@ -22,7 +23,8 @@ typedef struct {
  *
  * rows     pixel 0 of channel 0 of three input rows, top to bottom, with their padding
  * strides  their channel strides in bytes: 0 lets one row of zero points stand for every channel
- * out      planar; width_out pixels and their padding are written
+ * out      planar; width_out pixels, rounded up to 4, are written, and the padding. The output may overwrite the first
+ *          of the input rows if it begins 4 bytes before it, with the same channel stride
  *
  * Pixels -1 .. stride * ceil4(width_out) are read; those beyond the padding may hold anything. */
 void rnp_depthwise_row(const rnp_depthwise *layer, const uint8_t *const rows[3], const int32_t strides[3], uint8_t *out);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static uint8_t *slot(const rnp_stream *stream, const rnp_value *value, int32_t row) {
-    return stream->arena + value->ring + (row % value->slots) * value->channels * value->stride;
+    return stream->arena + value->ring[row % value->slots];
 }
 
 const uint8_t *rnp_find_row(const rnp_stream *stream, int32_t value, int32_t row, int32_t *stride) {
@@ -40,10 +40,8 @@ void rnp_row_made(const rnp_stream *stream, int32_t value) {
 void rnp_land(const rnp_stream *stream, int32_t value) {
     const rnp_value *const v = &stream->values[value];
     rnp_progress *const progress = &stream->progress[value];
-    if (v->ring != RNP_NOWHERE) {
-        const size_t gap = (size_t)(v->stride - v->width); /* padding before the row, which comes along */
-        memcpy(slot(stream, v, progress->made - 1) - gap, stream->arena + v->arriving - gap,
-               gap + (size_t)(v->channels * v->stride));
-    }
+    const size_t gap = (size_t)(v->stride - v->width); /* padding before the row, which comes along */
+    memcpy(slot(stream, v, progress->made - 1) - gap, stream->arena + v->arriving - gap,
+           gap + (size_t)(v->channels * v->stride));
     progress->landed = progress->made;
 }

@@ -1,8 +1,8 @@
 /* Rows in flight: where the rows of each value of a network lie while it runs row by row.
  *
- * A value keeps its last rows in a ring. A row that arrives may lie in a place of its own until the ring's oldest row
- * is dead, and is copied over it then ("lands"); such places are shared between values that are not in flight at the
- * same time. The network's code knows when: it was planned when the code was made. */
+ * A value keeps its last rows in a ring of slots, each anywhere in the arena. A row that arrives may lie in a place of
+ * its own until the ring's oldest row is dead, and is copied over it then ("lands"). All these places are shared with
+ * whatever is not in use at the same time. The network's code knows when: it was planned when the code was made. */
 #ifndef RNP_STREAM_H
 #define RNP_STREAM_H
 
@@ -11,13 +11,13 @@
 #define RNP_NOWHERE UINT32_MAX
 
 typedef struct {
-    uint32_t ring;     /* arena offset of the ring's first row; RNP_NOWHERE: no row outlives the place of arrival */
-    uint32_t arriving; /* arena offset of the place of arrival; RNP_NOWHERE: rows arrive in the ring */
-    int32_t slots;     /* rows of the ring */
+    const uint32_t *ring; /* [slots] arena offsets of their pixel 0 */
+    uint32_t arriving;    /* arena offset of the place of arrival; RNP_NOWHERE: rows arrive in the ring */
+    int32_t slots;        /* 0: no row outlives the place of arrival */
     int32_t channels;
-    int32_t stride; /* bytes from channel to channel; a row is channels * stride bytes */
-    int32_t width;  /* pixels */
-    int32_t height; /* rows in all */
+    int32_t stride;       /* bytes from channel to channel; a row is channels * stride bytes */
+    int32_t width;        /* pixels */
+    int32_t height;       /* rows in all */
     const uint8_t *zeros; /* a row of zero points that stands for any channel, for rows above and below the map */
 } rnp_value;
 
