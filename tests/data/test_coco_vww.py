@@ -61,13 +61,59 @@ def test_the_folders_train_like_any_other(coco, capsys):
     assert images.region(0).shape == (32, 40, 3)
 
 
+def test_a_crowd_counts_like_a_person(coco):
+    annotations = json.loads((coco / "instances.json").read_text())
+    crowd = {"id": 7, "image_id": 103, "category_id": 1, "area": 500.0, "iscrowd": 1}
+    annotations["annotations"].append(crowd)
+    assert label_images(annotations)["picture-3.png"] == (103, True)
+    crowd["area"] = 6.0
+    assert label_images(annotations)["picture-3.png"] == (103, False)
+
+
+def test_other_settings_move_links(coco, capsys):
+    """An image must not stay where it trained before when it validates now, nor keep its old label."""
+    arguments = ["vww", "--annotations", str(coco / "instances.json"), "--images", str(coco / "red")]
+    arguments += ["--out", str(coco / "vww")]
+    assert main([*arguments, "--minival", str(coco / "minival.txt")]) == 0
+    (coco / "other.txt").write_text("100 101")
+    assert main([*arguments, "--minival", str(coco / "other.txt"), "--area", "0.1"]) == 0
+    assert capsys.readouterr().out.splitlines()[4:] == ["train no_person 3", "train person    1", "val   no_person 2"]
+    links = {path.name: path.parent.relative_to(coco / "vww").as_posix() for path in (coco / "vww").rglob("*.png")}
+    assert len(list((coco / "vww").rglob("*.png"))) == 6
+    assert links == {
+        "picture-0.png": "val/no_person",
+        "picture-1.png": "val/no_person",
+        "picture-2.png": "train/person",
+        "picture-3.png": "train/no_person",
+        "picture-4.png": "train/no_person",
+        "picture-5.png": "train/no_person",
+    }
+
+
+def test_the_recipe_trains_on_it(coco, capsys):
+    arguments = ["--annotations", str(coco / "instances.json"), "--images", str(coco / "red")]
+    assert main(["vww", *arguments, "--out", str(coco / "vww"), "--minival", str(coco / "minival.txt")]) == 0
+    small = ["data.size=32", "train.batch_size=2", "train.epochs=1", "train.workers=0", "train.threads=1"]
+    assert main(["train", "vww-coco", "--data", str(coco / "vww"), "--out", str(coco / "run"), *small]) == 0
+    assert (coco / "run" / "final.safetensors").is_file()
+    assert "4 samples an epoch, 2 steps of 2" in capsys.readouterr().out
+
+
 def test_what_is_refused(coco, capsys):
     arguments = ["vww", "--images", str(coco / "red"), "--out", str(coco / "vww"), "--annotations"]
     assert main([*arguments, str(coco / "minival.txt")]) == 2
     assert main([*arguments, str(coco / "instances.json"), "--area", "2"]) == 2
     (coco / "red" / "picture-3.png").unlink()
     assert main([*arguments, str(coco / "instances.json")]) == 2
+    (coco / "strange.json").write_text(json.dumps({"images": [{"id": 1}], "annotations": [], "categories": []}))
+    assert main([*arguments, str(coco / "strange.json")]) == 2
+    strange = json.loads((coco / "instances.json").read_text())
+    strange["annotations"].append({"id": 9, "image_id": 7, "category_id": 1, "area": 5.0})
+    (coco / "strange.json").write_text(json.dumps(strange))
+    assert main([*arguments, str(coco / "strange.json")]) == 2
     errors = capsys.readouterr().err.splitlines()
+    assert "the annotations have no category 'person'" in errors[3]
+    assert "annotation 9 is of image 7, which is not listed" in errors[4]
     assert "cannot be read as COCO's annotations" in errors[0]
     assert "--area 2" in errors[1]
     assert "image picture-3.png is in none of" in errors[2]

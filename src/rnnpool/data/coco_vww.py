@@ -1,8 +1,8 @@
 """Visual Wake Words from COCO: is there a person in the picture?
 
 Chowdhery, Warden, Shlens, Howard, Rhodes, "Visual Wake Words Dataset", 2019 (arXiv:1906.05721): an image is positive
-if a person in it takes up more than 0.5% of its area (the annotation's own ``area``), and the "minival" ids of COCO
-2014 validate while the rest of train and val trains.
+if a person in it takes up more than 0.5% of its area (the annotation's own ``area``; a crowd counts like a person), and
+the "minival" ids of COCO 2014 validate while the rest of train and val trains.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from rnnpool.errors import InputError
 
+PARTS = ("train", "val")
 CLASSES = ("no_person", "person")
 AREA = 0.005
 
@@ -29,16 +30,22 @@ def read_ids(path: Path) -> frozenset[int]:
 def label_images(
     annotations: dict[str, Any], *, area: float = AREA, category: str = "person"
 ) -> dict[str, tuple[int, bool]]:
-    """Of COCO's instance annotations: file name -> (image id, whether an object of ``category`` is large enough)."""
+    """Of COCO's instance annotations: file name -> (image id, whether an object of ``category`` is large enough).
+
+    Raises:
+        InputError: no such category, or an object in an image that is not listed.
+    """
     wanted = {entry["id"] for entry in annotations["categories"] if entry["name"] == category}
     if not wanted:
         raise InputError(f"the annotations have no category {category!r}")
     pixels = {image["id"]: image["width"] * image["height"] for image in annotations["images"]}
-    positive = {
-        entry["image_id"]
-        for entry in annotations["annotations"]
-        if entry["category_id"] in wanted and entry["area"] > area * pixels[entry["image_id"]]
-    }
+    positive = set()
+    for entry in annotations["annotations"]:
+        image = entry["image_id"]
+        if image not in pixels:
+            raise InputError(f"annotation {entry.get('id', '(no id)')} is of image {image}, which is not listed")
+        if entry["category_id"] in wanted and entry["area"] > area * pixels[image]:
+            positive.add(image)
     return {image["file_name"]: (image["id"], image["id"] in positive) for image in annotations["images"]}
 
 
@@ -51,6 +58,8 @@ def build_vww(
     area: float = AREA,
 ) -> Counter[tuple[str, str]]:
     """Link the images into ``out/{train,val}/{no_person,person}/``, which trains like any folder of classes.
+
+    Links that an earlier call with other settings put elsewhere are moved.
 
     Args:
         annotation_files: COCO's instances_*.json.
@@ -66,18 +75,31 @@ def build_vww(
     """
     counts: Counter[tuple[str, str]] = Counter()
     for number, path in enumerate(annotation_files):
-        for name, (identity, positive) in label_images(_read(path), area=area).items():
+        try:
+            labels = label_images(_read(path), area=area)
+        except KeyError as error:
+            raise InputError(f"{path}: none of COCO's instances_*.json, an entry lacks {error}") from error
+        for name, (identity, positive) in labels.items():
             validates = identity in minival if minival is not None else number == len(annotation_files) - 1
             part, label = "val" if validates else "train", CLASSES[positive]
             source = next((folder / name for folder in image_folders if (folder / name).is_file()), None)
             if source is None:
                 raise InputError(f"{path}: image {name} is in none of {', '.join(map(str, image_folders))}")
-            target = out / part / label / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                os.symlink(source.resolve(), target)
+            _link(source.resolve(), out, part, label)
             counts[part, label] += 1
     return counts
+
+
+def _link(source: Path, out: Path, part: str, label: str) -> None:
+    """Link ``source`` into ``out/part/label``, and into none of the other three folders."""
+    for folder in (out / a / b for a in PARTS for b in CLASSES):
+        target = folder / source.name
+        if folder != out / part / label:
+            if target.is_symlink():
+                target.unlink()
+        elif not target.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            os.symlink(source, target)
 
 
 def _read(path: Path) -> dict[str, Any]:
