@@ -21,6 +21,7 @@ from rnnpool.integer.quantise import quantise
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.storage import save_network
 from rnnpool.models import create_model
+from rnnpool.nn import RNNPool2d
 from rnnpool.target.build import WARNING_FLAGS
 from rnnpool.target.host import SANITIZER_FLAGS
 from rnnpool.target.toolchain import missing_tools
@@ -57,6 +58,33 @@ def small_classifier() -> nn.Module:
             x = self.depthwise(self.stem(x))
             x = x + self.dense(x)
             return self.linear(self.down(x).mean((2, 3)))
+
+    return Net()
+
+
+def inverted_residuals() -> nn.Module:
+    """Blocks of 1x1, depthwise and 1x1 with strides 1 and 2, a sum, RNNPool, and a border on its right and below."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), RNNPool2d(4, 4, 6, 4, 2))
+            self.down = self.block(24, 50, 6, 2)
+            self.same = self.block(6, 12, 6, 1)
+            self.last = self.block(6, 18, 8, 2)
+            self.linear = nn.Linear(8, 3)
+
+        @staticmethod
+        def block(inputs: int, wide: int, outputs: int, stride: int) -> nn.Sequential:
+            return nn.Sequential(
+                nn.Conv2d(inputs, wide, 1), nn.ReLU(),
+                nn.Conv2d(wide, wide, 3, stride, 1, groups=wide), nn.ReLU(),
+                nn.Conv2d(wide, outputs, 1),
+            )  # fmt: skip
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.down(nn.functional.pad(self.pool(x), (0, 1, 0, 1), mode="replicate"))
+            return self.linear(self.last(x + self.same(x)).mean((2, 3)))
 
     return Net()
 
@@ -105,6 +133,22 @@ def test_classifier_on_the_host(tmp_path, shape):
     host = HostNetwork(compile_network(network, tmp_path, name="classifier"), network)
     for image in images:
         np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 33, 46), (1, 41, 37)])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_blocks_on_the_host(tmp_path, shape, narrow):
+    """By rows, cut in the middle, and as the search cuts it: whatever shares memory, the numbers are the same."""
+    torch.manual_seed(4)
+    network, images = integers(inverted_residuals(), shape)
+    network = narrowed(network) if narrow else network
+    for cuts in ((), (4, 6), None):
+        host = HostNetwork(compile_network(network, tmp_path / str(cuts), name="blocks", cuts=cuts), network)
+        kinds = [stage.kind for stage in host.compiled.plan.stages]
+        assert kinds.count("expand") == 2
+        assert "border" in kinds
+        for image in images:
+            np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
 
 
 @needs_toolchain

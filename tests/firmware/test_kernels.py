@@ -17,6 +17,7 @@ from rnnpool.compile.kernel_cases import (
     conv_case,
     dense_case,
     depthwise_case,
+    expand_case,
     expand_project_case,
     l2norm_case,
     mean_case,
@@ -54,13 +55,16 @@ def odd_cases(rng) -> list[KernelCase]:
     inner = 4 * draw(1, 5)
     expand = random_conv(rng, inner, channels)
     project = replace(random_conv(rng, outputs, inner), zero_in=expand.zero_out)
+    wide = random_conv(rng, draw(1, 11), channels)
+    down = random_conv(rng, len(wide.weights), len(wide.weights), (3, 3), (2, 2), (1, 1), depthwise=True)
+    down = replace(down, zero_in=wide.zero_out)
     scales = [Quantisation(float(rng.uniform(0.01, 0.1)), draw(0, 255)) for _ in range(3)]
     row, other_row, half_row = (
         x[:, :1],
         random_map(rng, channels, 1, width),
         random_map(rng, channels, 1, -(-width // 2)),
     )
-    wide = Quantisation(max(scale.scale for scale in scales) * 1.7, draw(0, 255))
+    sum_scale = Quantisation(max(scale.scale for scale in scales) * 1.7, draw(0, 255))
     units = draw(2, 21)
     cell, other = random_cell(rng, units), random_cell(rng, draw(2, 21))
     p = rng.integers(-9000, 17000, (2, units)).astype(np.int16)
@@ -77,8 +81,9 @@ def odd_cases(rng) -> list[KernelCase]:
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (1, 1), (1, 1), depthwise=True), x),
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (2, 2), (1, 1), depthwise=True), x),
         expand_project_case(expand, project, row),
-        add_case(quantise_add(scales[0], scales[1], wide), wide.zero_point, row, other_row),
-        add_case(quantise_add(scales[0], scales[1], wide), wide.zero_point, row, half_row),
+        expand_case(wide, down, x, group=2 * draw(1, 6)),
+        add_case(quantise_add(scales[0], scales[1], sum_scale), sum_scale.zero_point, row, other_row),
+        add_case(quantise_add(scales[0], scales[1], sum_scale), sum_scale.zero_point, row, half_row),
         mean_case(quantise_mean(scales[0], scales[2], tall[0].size), tall),
         border_case(IntPad((draw(0, 3), draw(0, 5), 0, 0), bool(draw(0, 1)), draw(0, 255)), row),
         l2norm_case(quantise_l2norm(scales[0], Quantisation(1 / 100, draw(0, 255)), channels, draw(0, 1) * 0.01), row),

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool.compile.pack import (
+    EXPAND_GROUP,
+    expand_sizes,
     pack_dense,
     pack_depthwise,
     pack_pointwise,
@@ -27,6 +29,7 @@ HEADERS = (
     "rnp_conv.h",
     "rnp_dense.h",
     "rnp_depthwise.h",
+    "rnp_expand.h",
     "rnp_fastgrnn.h",
     "rnp_l2norm.h",
     "rnp_mean.h",
@@ -175,6 +178,45 @@ def expand_project_case(expand: IntConv, project: IntConv, x: NDArray[np.uint8])
     macs = width * inner * (channels + outputs)
     name = f"1x1 pair, {width} pixels, {channels} -> {inner} -> {outputs}"
     return KernelCase(name, Case(code, arrays), read, with_padding(y, project.zero_out), macs)
+
+
+def expand_case(expand: IntConv, depthwise: IntConv, x: NDArray[np.uint8], group: int = EXPAND_GROUP) -> KernelCase:
+    """A whole map (C, H, W) through a 1x1 and a depthwise convolution of stride 2 by rnp_expand_row."""
+    y = depthwise.run(expand.run(x))
+    (channels, height, width), (wide, height_out, width_out) = x.shape, y.shape
+    source = PlanarMap.of(x, 1, expand.zero_in)
+    pitch, row = row_pitch(width), wide * row_pitch(width_out)
+    state, scratch = expand_sizes(channels, wide, width, pitch, group)
+    code = f"""
+    const rnp_expand layer = {{{{{{{channels}, 1, 1, 1, 0}}, @expand, {round_up(wide, 2)}, {width}, {pitch},
+                                {expand.zero_out}}},
+                               {{@depthwise, {wide}, 2, {width_out}, {row_pitch(width_out)}, 1, {depthwise.zero_out}}},
+                               {group}}};
+    if (rnp_expand_state_size(&layer) != sizeof @state || rnp_expand_buffer_size(&layer) != sizeof @buffer) {{
+        board_exit(3);
+    }}
+    rnp_expand_begin(&layer, @state);
+    for (int32_t y = 0; y < {height_out}; y++) {{
+        const uint8_t *const above = @x + {LEFT} + 2 * y * {source.row};
+        const uint8_t *const rows[2] = {{above, 2 * y + 1 < {height} ? above + {source.row} : NULL}};
+        const int32_t strides[2] = {{{source.pitch}, {source.pitch}}};
+        rnp_expand_row(&layer, @state, rows, strides, @out + {LEFT} + y * {row}, @buffer);
+    }}"""
+    arrays: dict[str, NDArray] = {
+        "x": source.memory,
+        "expand": pack_pointwise(expand),
+        "depthwise": pack_depthwise(depthwise),
+        "state": np.full(state, 99, np.uint8),
+        "buffer": np.zeros(scratch, np.uint8),
+        "out": np.zeros(LEFT + height_out * row, np.uint8),
+    }
+
+    def read(arrays: Mapping[str, NDArray]) -> NDArray:
+        return read_map(arrays["out"], wide, height_out, width_out)
+
+    macs = expand.run(x).size * channels + y.size * 9
+    name = f"expand and depthwise s2, {height}x{width}x{channels} -> {wide}"
+    return KernelCase(name, Case(code, arrays), read, with_padding(y, depthwise.zero_out), macs)
 
 
 def add_case(add: IntAdd, zero_out: int, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> KernelCase:

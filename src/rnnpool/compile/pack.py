@@ -7,6 +7,8 @@ from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.recurrent import IntCell, IntProjection
 from rnnpool.integer.rnnpool2d import IntRNNPool
 
+EXPAND_GROUP = 32  # wide channels that rnp_expand computes at a time; each time it widens its input anew
+
 
 def round_up(value: int, multiple: int = 4) -> int:
     return -(-value // multiple) * multiple
@@ -114,6 +116,19 @@ def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int]:
     channels = round_up(pool.project_input.weights.shape[1])
     scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + max(kh, 2)) * u2)
     return state, scratch
+
+
+def expand_sizes(channels: int, wide: int, width: int, stride: int, group: int = EXPAND_GROUP) -> tuple[int, int]:
+    """Bytes of state and of scratch memory, as rnp_expand_state_size and _buffer_size give them.
+
+    Args:
+        channels: of the input; ``wide`` of the expanded tensor.
+        width: pixels of the input; ``stride`` bytes from channel to channel of an expanded row.
+        group: wide channels that are computed at a time.
+    """
+    lead = round_up(stride - width)
+    state, wide_group = (round_up(lead + count * stride) for count in (round_up(wide, 2), group))
+    return state, 8 * round_up(channels) + 2 * wide_group
 
 
 def rnnpool_multiply_adds(pool: IntRNNPool, height_out: int, width_out: int) -> int:

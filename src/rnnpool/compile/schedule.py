@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from rnnpool.compile.lifetimes import LANDS, Life, Piece, Span, play
-from rnnpool.compile.pack import rnnpool_sizes, round_up
+from rnnpool.compile.pack import expand_sizes, rnnpool_sizes, round_up, row_pitch
 from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, SHIFT, Place, place_rows
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.arena import pack
@@ -251,6 +251,9 @@ def stage_bytes(stage: Stage) -> dict[int, int]:
     kept = scratch = 0
     if isinstance(op, IntRNNPool):
         kept, scratch = rnnpool_sizes(op, stage.sources[0].width)
+    elif stage.kind == "expand":
+        (wide, _, width), channels = stage.ints[0].shape, stage.sources[0].channels
+        kept, scratch = expand_sizes(channels, wide, width, row_pitch(width))
     elif stage.kind == "mean":
         kept = 4 * stage.channels
     elif stage.kind in ("conv", "pair"):

@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rnnpool.compile.pack import pack_depthwise, pack_pointwise, rnnpool_arrays, round_up
+from rnnpool.compile.pack import EXPAND_GROUP, pack_depthwise, pack_pointwise, rnnpool_arrays, round_up, row_pitch
 from rnnpool.compile.places import KEPT, OUTPUT, SCRATCH, Place
 from rnnpool.compile.schedule import ALIGNMENT, Plan
 from rnnpool.compile.stages import Stage
@@ -253,6 +253,40 @@ class StageCode:
         if stage.added is not None:
             constants, body = self._in_place_sum(stage, constants, body)
         return constants, [*body, f"rnp_row_made(&stream, {i});"]
+
+    def _expand(self, stage: Stage) -> tuple[list[str], list[str]]:
+        inner, outer = stage.ints
+        assert isinstance(inner.op, IntConv)
+        assert isinstance(outer.op, IntConv)
+        assert isinstance(inner.output, Quantisation)
+        i, source = stage.index, stage.sources[0]
+        wide, _, width = inner.shape
+        first = self._keep(stage, "weights_inner", pack_pointwise(inner.op))
+        second = self._keep(stage, "weights", pack_depthwise(outer.op))
+        stride, zero = self._place(stage)
+        constants = [
+            f"static const rnp_expand expand_{i} = {{",
+            f"    {{{{{source.channels}, 1, 1, 1, 0}}, {first}, {round_up(wide, 2)}, {width}, {row_pitch(width)}, "
+            f"{inner.output.zero_point}}},",
+            f"    {{{second}, {wide}, 2, {stage.width}, {stride}, {int(self.plan.places[stage].gap > 0)}, {zero}}},",
+            f"    {EXPAND_GROUP}}};",
+        ]
+        body = [
+            "const uint8_t *rows[2];",
+            "int32_t strides[2];",
+            f"void *const state = {self._at(stage, KEPT)};",
+            f"const int32_t row = stream.progress[{i}].made;",
+            *_if_first(f"rnp_expand_begin(&expand_{i}, state);"),
+            f"rnp_find_rows(&stream, {source.index}, row * 2, 2, rows, strides);",
+        ]
+        if source.rows % 2:
+            body += [f"if (row == {stage.rows - 1}) {{", "    rows[1] = NULL;", "}"]
+        return constants, [
+            *body,
+            f"rnp_expand_row(&expand_{i}, state, rows, strides, rnp_next_row(&stream, {i}), "
+            f"{self._at(stage, SCRATCH)});",
+            f"rnp_row_made(&stream, {i});",
+        ]
 
     def _in_place_sum(self, stage: Stage, constants: list[str], body: list[str]) -> tuple[list[str], list[str]]:
         """A depthwise convolution's result takes the sum in place as dense ones do."""

@@ -1,7 +1,9 @@
 """From an integer network to the stages of a streamed execution: what one call of the generated code computes.
 
 Nodes join where that saves memory and costs nothing: two 1x1 convolutions in a row (the tensor between them is then
-four pixels at a time), and a sum with the convolution whose result it takes last (it is added in place).
+four pixels at a time); a 1x1 that expands and the depthwise convolution of stride 2 behind it (the rows between them
+are then computed two at a time, by groups of channels, and only one is kept); a sum and the convolution whose result it
+takes last (it is added in place).
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from rnnpool.integer.l2norm import IntL2Norm
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
 from rnnpool.integer.rnnpool2d import IntRNNPool
 
+EXPANSION = 2  # how many times as wide a tensor has to be, that keeping one row of it and one before it saves memory
+
 
 @dataclass(eq=False)
 class Stage(Step):
     """A step of ``rnnpool.cost`` over integer nodes. Its value is the last node's.
 
-    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "depthwise", "rnnpool", "add", "mean", "border" or
-    "l2norm". ``added`` is a sum that follows in place, ``other`` the stage of its other operand. ``wide`` stages leave
-    int16 rows.
+    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "expand" (a 1x1 and a depthwise of stride 2),
+    "depthwise", "rnnpool", "add", "mean", "border" or "l2norm". ``added`` is a sum that follows in place, ``other`` the
+    stage of its other operand. ``wide`` stages leave int16 rows.
     """
 
     kind: str = ""
@@ -93,10 +97,14 @@ class _Builder:
         if kind == "image":
             return
         last = number
-        if kind == "conv" and _is_pointwise(node) and (follower := self._follower(number)) is not None:
-            stage.kind, last = "pair", follower
-            stage.ints.append(self.nodes[follower])
-            self.maker[follower] = stage
+        if (joint := self._expanded(number)) is not None:
+            stage.kind, last = "expand", joint
+        elif kind == "conv" and (joint := self._follower(number)) is not None and self._expanded(joint) is None:
+            stage.kind, last = "pair", joint
+        if last != number:
+            stage.ints.append(self.nodes[last])
+            stage.width = self.nodes[last].shape[2]
+            self.maker[last] = stage
         stage.wide = isinstance(self.nodes[last].output, ChannelScales)
         stage.reads = [self._read(stage, node, which) for which in range(len(node.inputs))]
         if stage.kind in ("conv", "pair", "depthwise") and not stage.wide:
@@ -104,12 +112,31 @@ class _Builder:
         for read in stage.reads:
             read.source.readers.append(stage)
 
-    def _follower(self, number: int) -> int | None:
-        """The 1x1 convolution that alone reads node ``number``, if there is one."""
-        if number in self.network.outputs or len(self.readers[number]) != 1 or self.nodes[number].shape[0] % 4:
+    def _only_reader(self, number: int) -> int | None:
+        """The node that alone reads node ``number``, if there is one."""
+        if number in self.network.outputs or len(self.readers[number]) != 1:
             return None
-        (reader,) = self.readers[number]
+        return self.readers[number][0]
+
+    def _follower(self, number: int) -> int | None:
+        """The 1x1 convolution that alone reads the 1x1 convolution ``number``, if they are that."""
+        reader = self._only_reader(number)
+        if reader is None or not _is_pointwise(self.nodes[number]) or self.nodes[number].shape[0] % 4:
+            return None
         return reader if _is_pointwise(self.nodes[reader]) else None
+
+    def _expanded(self, number: int) -> int | None:
+        """The depthwise convolution of stride 2 that alone reads the 1x1 convolution ``number``, if that expands.
+
+        Not where the input is a depthwise result, whose rows take no memory as long as none has to wait.
+        """
+        node, reader = self.nodes[number], self._only_reader(number)
+        if reader is None or not _is_pointwise(node):
+            return None
+        source, op = self.nodes[node.inputs[0]], self.nodes[reader].op
+        if node.shape[0] < EXPANSION * source.shape[0] or (isinstance(source.op, IntConv) and source.op.depthwise):
+            return None
+        return reader if isinstance(op, IntConv) and op.depthwise and op.stride == (2, 2) else None
 
     def _join_sum(self, stage: Stage, last: int) -> None:
         """Take in the sum that alone reads the stage's result, if its other operand is known earlier."""
@@ -152,6 +179,9 @@ class _Builder:
             outside = [not op.replicate and row != near for row, near in zip(moved, inside, strict=True)]
             return Read(source, inside, [NEVER if out else near for out, near in zip(outside, inside, strict=True)])
         assert isinstance(op, IntConv)
+        if stage.kind == "expand":  # the row above the two is kept, expanded
+            upper = list(range(0, height, 2))
+            return Read(source, upper, [min(height - 1, row + 1) for row in upper])
         kernel, stride, padding = op.weights.shape[2], op.stride[0], op.padding[0]
         first = [min(height - 1, max(0, row * stride - padding)) for row in range(rows)]
         last = [min(height - 1, row * stride - padding + kernel - 1) for row in range(rows)]
