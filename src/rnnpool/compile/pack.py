@@ -105,17 +105,19 @@ def rnnpool_arrays(pool: IntRNNPool) -> dict[str, NDArray]:
     }
 
 
-def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int]:
-    """Bytes of state and of scratch memory, as rnp_rnnpool_state_size and _buffer_size give them."""
+def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int, int]:
+    """Bytes of state, of the state of open windows, and of scratch memory, as rnp_rnnpool.h's functions give them."""
     (kh, kw), (sh, sw), (_, pw) = pool.kernel, pool.stride, pool.padding
     u1, u2 = round_up(len(pool.rnn1.gates)), round_up(len(pool.rnn2.gates))
     windows = (width + 2 * pw - kw) // sw + 1
     pairs = round_up((windows - 1) * sw + kw) // 2
     entries = pairs if pool.narrow else pairs + 1
-    state = 8 + (1 if pool.narrow else 2) * (kh * windows * u2 + -(-kh // sh) * entries * 2 * u1)
+    number = 1 if pool.narrow else 2
+    summaries, columns = number * windows * u2, number * entries * 2 * u1
+    state = 8 + (kh - sh) * summaries + (-(-kh // sh) - 1) * columns
     channels = round_up(pool.project_input.weights.shape[1])
     scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + max(kh, 2)) * u2)
-    return state, scratch
+    return state, sh * summaries + columns, scratch
 
 
 def expand_sizes(channels: int, wide: int, width: int, stride: int, group: int = EXPAND_GROUP) -> tuple[int, int]:

@@ -82,13 +82,14 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
     h1, h2 = len(pool.rnn1.gates), len(pool.rnn2.gates)
     u1, u2 = round_up(h1), round_up(h2)
     source = PlanarMap.of(x, max(pw, 1), pool.project_input.zero_in, slack=4)
-    state, scratch = rnnpool_sizes(pool, width)
+    state, open_windows, scratch = rnnpool_sizes(pool, width)
     code = f"""
     {cell_code("rnn1", h1)} {cell_code("rnn2", h2)}
     const rnp_rnnpool layer = {{{channels}, {width_out}, {height_out}, {kh}, {kw}, {sh}, {sw}, {pw},
         {int(pool.narrow)}, @input, rnn1,
         {{{u1}, {u2}, @project, @project_bias}}, rnn2, {h2}, @scales, {row_pitch(width_out)}, {pool.zero_out}}};
-    if (rnp_rnnpool_state_size(&layer) != sizeof @state || rnp_rnnpool_buffer_size(&layer) != sizeof @buffer) {{
+    if (rnp_rnnpool_state_size(&layer) != sizeof @state || rnp_rnnpool_open_size(&layer) != sizeof @open ||
+        rnp_rnnpool_buffer_size(&layer) != sizeof @buffer) {{
         board_exit(3);
     }}
     uint8_t *out = @out + {LEFT};
@@ -96,8 +97,9 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
     for (int32_t y = -{ph}; y < {height + ph}; y++) {{
         const int32_t inside = y >= 0 && y < {height};
         const uint8_t *const row = inside ? @x + {LEFT} + y * {source.row} : @zeros + {LEFT};
-        if (rnp_rnnpool_push(&layer, @state, row, inside ? {source.pitch} : 0, out, @buffer)) {{
+        if (rnp_rnnpool_push(&layer, @state, @open, row, inside ? {source.pitch} : 0, out, @buffer)) {{
             out += {outputs * row_pitch(width_out)};
+            for (size_t i = 0; i < sizeof @open; i++) {{ @open[i] = 99; }} /* by now the memory may be others' */
         }}
     }}"""
     arrays: dict[str, NDArray] = {
@@ -105,6 +107,7 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
         "x": source.memory,
         "zeros": np.full(LEFT + source.pitch + 4, pool.project_input.zero_in, np.uint8),
         "state": np.zeros(state, np.uint8),
+        "open": np.zeros(open_windows, np.uint8),
         "buffer": np.zeros(scratch, np.uint8),
         "out": np.zeros(LEFT + height_out * outputs * row_pitch(width_out), np.uint8),
     }

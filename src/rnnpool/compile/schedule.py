@@ -106,7 +106,7 @@ class _Runner:
 
     def run(self, start: int, stop: int) -> RowRun:
         if (start, stop) not in self._runs:
-            self._runs[start, stop] = run_rows(self.stages, start, stop, record=True)
+            self._runs[start, stop] = run_rows(self.stages, start, stop)
         return self._runs[start, stop]
 
     def peak(self, start: int, stop: int) -> int:
@@ -248,9 +248,9 @@ _NAMES = {KEPT: "state", OPEN: "state of open windows", SCRATCH: "scratch", OUTP
 def stage_bytes(stage: Stage) -> dict[int, int]:
     """What a stage keeps and needs, rows aside: bytes by the kind of piece (the ``_size`` functions of the runtime)."""
     op = stage.ints[0].op
-    kept = scratch = 0
+    kept = open_ = scratch = 0
     if isinstance(op, IntRNNPool):
-        kept, scratch = rnnpool_sizes(op, stage.sources[0].width)
+        kept, open_, scratch = rnnpool_sizes(op, stage.sources[0].width)
     elif stage.kind == "expand":
         (wide, _, width), channels = stage.ints[0].shape, stage.sources[0].channels
         kept, scratch = expand_sizes(channels, wide, width, row_pitch(width))
@@ -261,4 +261,4 @@ def stage_bytes(stage: Stage) -> dict[int, int]:
         inner = round_up(stage.ints[0].shape[0]) if stage.kind == "pair" else 0
         scratch = 8 * (round_up(op.weights[0].size) + inner)
     output = 2 * round_up(stage.width) * round_up(stage.channels, 2) if stage.wide else 0
-    return {KEPT: kept, OPEN: 0, SCRATCH: scratch, OUTPUT: output}
+    return {KEPT: kept, OPEN: open_, SCRATCH: scratch, OUTPUT: output}

@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rnnpool.compile.pack import EXPAND_GROUP, pack_depthwise, pack_pointwise, rnnpool_arrays, round_up, row_pitch
-from rnnpool.compile.places import KEPT, OUTPUT, SCRATCH, Place
+from rnnpool.compile.places import KEPT, OPEN, OUTPUT, SCRATCH, Place
 from rnnpool.compile.schedule import ALIGNMENT, Plan
 from rnnpool.compile.stages import Stage
 from rnnpool.integer.convolution import IntConv
@@ -321,12 +321,12 @@ class StageCode:
             f"    {{{u2}, {names['rnn2_hidden']}, {names['rnn2_gates']}}},",
             f"    {h2}, {names['scales']}, {stride}, {zero}}};",
         ]
-        push = f"rnp_rnnpool_push(&rnnpool_{i}, state, {{}}, out, {self._at(stage, SCRATCH)});"
+        push = f"rnp_rnnpool_push(&rnnpool_{i}, state, open, {{}}, out, {self._at(stage, SCRATCH)});"
         above = f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{"
         below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph}; pad++) {{"
         zeros = f"values[{source.index}].zeros, 0"
         body = [
-            f"void *const state = {self._at(stage, KEPT)};",
+            f"void *const state = {self._at(stage, KEPT)}, *const open = {self._at(stage, OPEN)};",
             f"uint8_t *const out = rnp_next_row(&stream, {i});",
             f"const int32_t row = stream.progress[{i}].taken++;",
             "int32_t stride, done = 0;",

@@ -7,15 +7,25 @@
 
 #include <string.h>
 
-/* State memory: how many rows came, then the projected summaries [kernel_height][windows][rnn2.units], then the column
- * states [open][entries][2 * rnn1.units], where an entry is a pair of columns. Numbers are int16_t, or bytes if narrow.
+/* State memory: projected summaries [rows][windows][rnn2.units] and column states [window rows][entries][2 * rnn1.units],
+ * where an entry is a pair of columns. Numbers are int16_t, or bytes if narrow. Rows count from the top of the first row
+ * of windows that is not complete, and rows of windows from that one.
+ *
+ * It is in two parts. Once a row of windows is complete, what the others need is moved into the first part, behind the
+ * header; the second is free until the next row is pushed.
  *
  * Wide states have a spare entry, so that a step writes beside what it reads: with every step the entries of a row of
  * windows move down by one, cyclically. Narrow ones are widened, stepped and narrowed in place. */
 typedef struct {
-    int32_t rows; /* pushed so far */
-    int32_t unused;
+    int32_t rows;     /* pushed so far */
+    int32_t complete; /* rows of windows */
 } header;
+
+typedef struct {
+    header *head;
+    uint8_t *kept;
+    uint8_t *open;
+} state_memory;
 
 /* Columns that windows cover. */
 static int32_t count_columns(const rnp_rnnpool *layer) {
@@ -52,8 +62,22 @@ static int32_t ring_columns(const rnp_rnnpool *layer) {
     return (layer->kernel_width + 2) & ~1;
 }
 
-static int32_t summary_units(const rnp_rnnpool *layer) {
-    return layer->kernel_height * layer->windows * layer->rnn2.units;
+/* Rows of summaries, and rows of windows, that outlive a complete row of windows. */
+static int32_t kept_summaries(const rnp_rnnpool *layer) {
+    return layer->kernel_height - layer->stride_height;
+}
+
+static int32_t kept_columns(const rnp_rnnpool *layer) {
+    return count_open(layer) - 1;
+}
+
+/* Bytes of a row of summaries, and of the column states of a row of windows. */
+static int32_t summaries_size(const rnp_rnnpool *layer) {
+    return kept_size(layer) * layer->windows * layer->rnn2.units;
+}
+
+static int32_t columns_size(const rnp_rnnpool *layer) {
+    return kept_size(layer) * count_entries(layer) * RNP_LANES * layer->rnn1.units;
 }
 
 static int32_t larger(int32_t a, int32_t b) {
@@ -85,8 +109,12 @@ static scratch carve(const rnp_rnnpool *layer, void *buffer) {
 }
 
 size_t rnp_rnnpool_state_size(const rnp_rnnpool *layer) {
-    const int32_t columns = count_open(layer) * count_entries(layer) * RNP_LANES * layer->rnn1.units;
-    return sizeof(header) + (size_t)(kept_size(layer) * (summary_units(layer) + columns));
+    const int32_t size = kept_summaries(layer) * summaries_size(layer) + kept_columns(layer) * columns_size(layer);
+    return sizeof(header) + (size_t)size;
+}
+
+size_t rnp_rnnpool_open_size(const rnp_rnnpool *layer) {
+    return (size_t)(layer->stride_height * summaries_size(layer) + columns_size(layer));
 }
 
 size_t rnp_rnnpool_buffer_size(const rnp_rnnpool *layer) {
@@ -100,13 +128,40 @@ void rnp_rnnpool_begin(const rnp_rnnpool *layer, void *state) {
     header *const h = state;
     (void)layer;
     h->rows = 0;
-    h->unused = 0;
+    h->complete = 0;
 }
 
-/* The summary of a window in a row. */
-static uint8_t *summary(const rnp_rnnpool *layer, void *state, int32_t row, int32_t window) {
-    const int32_t number = ((row % layer->kernel_height) * layer->windows + window) * layer->rnn2.units;
-    return (uint8_t *)((header *)state + 1) + kept_size(layer) * number;
+/* A row of summaries. */
+static uint8_t *summaries(const rnp_rnnpool *layer, const state_memory *state, int32_t row) {
+    const int32_t kept = kept_summaries(layer);
+    return row < kept ? state->kept + row * summaries_size(layer) : state->open + (row - kept) * summaries_size(layer);
+}
+
+/* The summary of a window in a row of the image. */
+static uint8_t *summary(const rnp_rnnpool *layer, const state_memory *state, int32_t row, int32_t window) {
+    const int32_t number = row - state->head->complete * layer->stride_height;
+    return summaries(layer, state, number) + kept_size(layer) * window * layer->rnn2.units;
+}
+
+/* The column states of the row of windows that is `number` after the first open one. */
+static uint8_t *column_states(const rnp_rnnpool *layer, const state_memory *state, int32_t number) {
+    if (number < kept_columns(layer)) {
+        return state->kept + kept_summaries(layer) * summaries_size(layer) + number * columns_size(layer);
+    }
+    return state->open + layer->stride_height * summaries_size(layer);
+}
+
+/* A row of windows is complete: what the others need moves up. */
+static void move_up(const rnp_rnnpool *layer, const state_memory *state) {
+    for (int32_t row = 0; row < kept_summaries(layer); row++) {
+        memcpy(summaries(layer, state, row), summaries(layer, state, row + layer->stride_height),
+               (size_t)summaries_size(layer));
+    }
+    for (int32_t number = 0; number < kept_columns(layer); number++) {
+        memcpy(column_states(layer, state, number), column_states(layer, state, number + 1),
+               (size_t)columns_size(layer));
+    }
+    state->head->complete++;
 }
 
 static void keep_summary(const rnp_rnnpool *layer, const int16_t *p, uint8_t *place) {
@@ -123,13 +178,6 @@ static void load_summary(const rnp_rnnpool *layer, const uint8_t *place, int16_t
     } else {
         memcpy(p, place, sizeof(int16_t) * (size_t)layer->rnn2.units);
     }
-}
-
-/* The column states of a row of windows. */
-static uint8_t *column_states(const rnp_rnnpool *layer, void *state, int32_t window_row) {
-    const int32_t size = count_entries(layer) * RNP_LANES * layer->rnn1.units;
-    const int32_t number = summary_units(layer) + (window_row % count_open(layer)) * size;
-    return (uint8_t *)((header *)state + 1) + kept_size(layer) * number;
 }
 
 /* The entry where pair 0 stands after `steps` steps; pair i stands i entries on, cyclically. */
@@ -187,7 +235,7 @@ static void advance_columns(const rnp_rnnpool *layer, uint8_t *kept, int32_t ste
 }
 
 /* The same for all rows of windows that are open. */
-static void advance_open_columns(const rnp_rnnpool *layer, void *state, int32_t row, int32_t column, const int16_t *p,
+static void advance_open_columns(const rnp_rnnpool *layer, const state_memory *state, int32_t row, int32_t column, const int16_t *p,
                                  const scratch *s) {
     int32_t window_row = row / layer->stride_height;
     if (window_row >= layer->window_rows) {
@@ -195,7 +243,8 @@ static void advance_open_columns(const rnp_rnnpool *layer, void *state, int32_t 
     }
     int32_t steps = row - window_row * layer->stride_height;
     for (; window_row >= 0 && steps < layer->kernel_height; window_row--) {
-        advance_columns(layer, column_states(layer, state, window_row), steps, column, p, s);
+        uint8_t *const kept = column_states(layer, state, window_row - state->head->complete);
+        advance_columns(layer, kept, steps, column, p, s);
         steps += layer->stride_height;
     }
 }
@@ -213,7 +262,7 @@ static const int16_t *sweep(const rnp_fastgrnn *cell, const scratch *s, int32_t 
 }
 
 /* Projects a row, sweeps its windows two at a time, and moves the column sweeps on. */
-static void take_row(const rnp_rnnpool *layer, void *state, int32_t row, const uint8_t *pixels, int32_t channel_stride,
+static void take_row(const rnp_rnnpool *layer, const state_memory *state, int32_t row, const uint8_t *pixels, int32_t channel_stride,
                      const scratch *s) {
     const int32_t units = layer->rnn1.units, stride = layer->stride_width, channels = layer->channels;
     int32_t first = 0, end = 0; /* the columns that wait */
@@ -260,10 +309,10 @@ static void emit(const rnp_rnnpool *layer, const int16_t *states, int32_t channe
 }
 
 /* RNN2 over the rows and the columns of every window of a complete row of windows. */
-static void finish_windows(const rnp_rnnpool *layer, void *state, int32_t window_row, uint8_t *out, const scratch *s) {
+static void finish_windows(const rnp_rnnpool *layer, const state_memory *state, uint8_t *out, const scratch *s) {
     const int32_t units = layer->rnn2.units, height = layer->kernel_height, width = layer->kernel_width;
-    const int32_t slots = ring_columns(layer), top = window_row * layer->stride_height;
-    const uint8_t *const kept = column_states(layer, state, window_row);
+    const int32_t slots = ring_columns(layer), top = state->head->complete * layer->stride_height;
+    const uint8_t *const kept = column_states(layer, state, 0);
     int32_t entry = first_entry(layer, height), projected = 0; /* columns in the ring */
     for (int32_t window = 0; window < layer->windows; window++) {
         const int32_t left = window * layer->stride_width;
@@ -295,20 +344,20 @@ static void finish_windows(const rnp_rnnpool *layer, void *state, int32_t window
     }
 }
 
-int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, const uint8_t *row, int32_t channel_stride,
+int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, void *open, const uint8_t *row, int32_t channel_stride,
                          uint8_t *out, void *buffer) {
-    header *const h = state;
+    const state_memory memory = {state, (uint8_t *)((header *)state + 1), open};
     const scratch s = carve(layer, buffer);
-    const int32_t index = h->rows++;
-    const int32_t done = index - layer->kernel_height + 1; /* the top of the windows that this row completes */
-    if (index >= (layer->window_rows - 1) * layer->stride_height + layer->kernel_height) {
+    const int32_t index = memory.head->rows++;
+    if (memory.head->complete == layer->window_rows) {
         return 0; /* no window covers it */
     }
-    take_row(layer, state, index, row, channel_stride, &s);
-    if (done < 0 || done % layer->stride_height != 0) {
+    take_row(layer, &memory, index, row, channel_stride, &s);
+    if (index + 1 < memory.head->complete * layer->stride_height + layer->kernel_height) {
         return 0;
     }
-    finish_windows(layer, state, done / layer->stride_height, out, &s);
+    finish_windows(layer, &memory, out, &s);
+    move_up(layer, &memory);
     rnp_pad_row(out, layer->stride_out, 4 * layer->hidden2, layer->windows, layer->zero_point_out);
     return 1;
 }

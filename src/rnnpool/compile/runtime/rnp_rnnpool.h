@@ -30,8 +30,10 @@ typedef struct {
     uint8_t zero_point_out; /* for the padding behind the output row */
 } rnp_rnnpool;
 
-/* Bytes that live from row to row, and scratch bytes for the time of a call; both 8-byte aligned. */
+/* Bytes that live from the first row to the last; those that live from a row to the next that gives an output row, but
+ * not from there to the one after; and scratch bytes for the time of a call. All 4-byte aligned. */
 size_t rnp_rnnpool_state_size(const rnp_rnnpool *layer);
+size_t rnp_rnnpool_open_size(const rnp_rnnpool *layer);
 size_t rnp_rnnpool_buffer_size(const rnp_rnnpool *layer);
 
 /* Before the first row of an image. */
@@ -42,7 +44,7 @@ void rnp_rnnpool_begin(const rnp_rnnpool *layer, void *state);
  *
  * row    planar uint8_t; pixels -padding_width .. are read, up to the last that a window covers, rounded up to 4
  * out    receives a row of `windows` pixels, with padding, when the result is 1; else it is left alone */
-int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, const uint8_t *row, int32_t channel_stride,
+int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, void *open, const uint8_t *row, int32_t channel_stride,
                          uint8_t *out, void *buffer);
 
 #endif
