@@ -12,7 +12,7 @@ from rnnpool.compile.random_layers import random_cell, random_conv, random_map, 
 from rnnpool.errors import InputError
 from rnnpool.integer.arithmetic import requantise, saturate_i16, saturate_u8, to_multiplier
 from rnnpool.integer.convolution import quantise_convolution
-from rnnpool.integer.recurrent import STATE_ONE, quantise_cell, quantise_projection
+from rnnpool.integer.recurrent import PROJECTED_UNITS, STATE_ONE, quantise_cell, quantise_projection
 from rnnpool.integer.rnnpool2d import narrow_projected, narrow_states
 from rnnpool.integer.tensors import Quantisation, per_channel_int8
 
@@ -117,10 +117,10 @@ def test_fastgrnn_follows_the_real_recurrence(gates):
         else:
             z, c = np.clip((pre + bias_gate + 1) / 2, 0, 1), np.clip(pre + bias_candidate, -1, 1)
         real = z * real + (1 - z) * c
-        p = np.rint((x - cell.first) / cell.step * 32)
+        p = np.rint((x - cell.first) / cell.step * PROJECTED_UNITS)
         stored = cell.advance(np.clip(p, -32768, 32767).astype(np.int16), stored)
-    assert np.abs(stored / STATE_ONE - real).max() < 0.03
-    assert np.sqrt(((stored / STATE_ONE - real) ** 2).mean()) < 0.008
+    assert np.abs(stored / STATE_ONE - real).max() < 0.06
+    assert np.sqrt(((stored / STATE_ONE - real) ** 2).mean()) < 0.015
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20))

@@ -2,7 +2,7 @@
 
 The state is Q15, within -32767..32767, since it is a convex mix of the old one and a tanh. z and the candidate's share
 c = (zeta (1 - z) + nu) tanh come from one table a unit, indexed by the pre-activation, so nothing else of the gates is
-computed. Every unit has its own scale: ``step`` is the width of its table's entries; accumulators count 2^-19 of it.
+computed. Every unit has its own scale: ``step`` is the width of its table's entries; accumulators count 2^-20 of it.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rnnpool.errors import InputError
 
 STATE_ONE = 32767
-ENTRIES = 256
+ENTRIES = 128
 PROJECTED_SHIFT = 14  # p * 2^14 ...
-INDEX_SHIFT = 19  # ... and sums >> 19: p counts 1/32 of a table's step
+INDEX_SHIFT = 20  # ... and sums >> 20: p counts 1/64 of a table's step
 PROJECTED_UNITS = 1 << (INDEX_SHIFT - PROJECTED_SHIFT)
 
 # Beyond these a gate has arrived: sigmoid(5.5) = 0.996, tanh(3.3) = 0.997.
@@ -26,8 +26,8 @@ _GATE_REACH, _CANDIDATE_REACH = 5.5, 3.3
 class IntCell:
     """The recurrence of a FastGRNN cell with h units."""
 
-    hidden: NDArray[np.int16]  # (h, h): U, 2^-19 * 2^15 of a step each
-    gates: NDArray[np.uint32]  # (h, 256): c * 2^15 + z, both Q15
+    hidden: NDArray[np.int16]  # (h, h): U, 2^-20 * 2^15 of a step each
+    gates: NDArray[np.uint32]  # (h, ENTRIES): c * 2^15 + z, both Q15
     first: NDArray[np.float64]  # (h,) the pre-activation where the table begins
     step: NDArray[np.float64]  # (h,) the width of an entry
 
@@ -79,10 +79,11 @@ def quantise_cell(
         InputError: U is too large for its tables, so that a sum may overflow.
     """
     first, last = _table_range(np.asarray(bias_gate, float), np.asarray(bias_candidate, float), gates, seen)
+    unit = 2.0 ** (INDEX_SHIFT - 15)  # of a stored number of U: 1 / step
     # U has to fit int16, and 1e-3 keeps units that never move from dividing by zero.
-    step = np.maximum((last - first) / ENTRIES, np.maximum(np.abs(hidden).max(axis=1) * 16 / STATE_ONE, 1e-3))
+    step = np.maximum((last - first) / ENTRIES, np.maximum(np.abs(hidden).max(axis=1) * unit / STATE_ONE, 1e-3))
     step = np.maximum(step, least_step)
-    stored = np.rint(np.asarray(hidden, float) * (2.0 ** (INDEX_SHIFT - 15) / step)[:, None])
+    stored = np.rint(np.asarray(hidden, float) * (unit / step)[:, None])
     _check_sum("U", stored, 1 << (15 + PROJECTED_SHIFT))
     table = gate_table(first, step, bias_gate, bias_candidate, zeta=zeta, nu=nu, gates=gates)
     return IntCell(stored.astype(np.int16), table, first, step)
@@ -90,7 +91,7 @@ def quantise_cell(
 
 def quantise_projection(weights: NDArray, reader: IntCell) -> IntProjection:
     """Integers of W (h_out, h_in) real, from Q15 states to the projected input of ``reader``."""
-    # (bias + W h) >> 16 counts 1/32 of a step when W counts step * 2^15 / 2^16 / 32.
+    # (bias + W h) >> 16 counts 1/64 of a step when W counts step * 2^15 / 2^16 / 64.
     stored = np.rint(np.asarray(weights, float) * (2 * PROJECTED_UNITS / reader.step)[:, None])
     bias = np.rint(-reader.first / reader.step * PROJECTED_UNITS * 2**16) + 2**15
     if not (np.abs(stored) <= STATE_ONE).all():
@@ -109,7 +110,7 @@ def gate_table(
     nu: float,
     gates: str,
 ) -> NDArray[np.uint32]:
-    """(h, 256) entries c * 2^15 + z at the middle of each step; z + |c| <= 32767 keeps states in range; c is even."""
+    """(h, ENTRIES) entries c * 2^15 + z at the middle of each step; z + |c| <= 32767 keeps states in range; c is even."""
     pre = first[:, None] + step[:, None] * (np.arange(ENTRIES) + 0.5)
     z_in, c_in = pre + np.asarray(bias_gate, float)[:, None], pre + np.asarray(bias_candidate, float)[:, None]
     if gates == "piecewise":

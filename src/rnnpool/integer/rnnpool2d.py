@@ -80,7 +80,7 @@ def narrow_states(states: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def narrow_projected(p: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Projected inputs as 8 bits hold them: whole entries of the gates' tables."""
+    """Projected inputs as 8 bits hold them: half entries of the gates' tables."""
     return (np.clip((p.astype(np.int64) + 16) >> 5, 0, 255) << 5).astype(np.int16)
 
 

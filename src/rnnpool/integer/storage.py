@@ -24,7 +24,7 @@ from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.tensors import Quantisation
 
 _ENTRY = "rnnpool_integer"
-FORMAT = 1  # raised when the meaning of a file changes
+FORMAT = 2  # raised when the meaning of a file changes
 _CLASSES = (
     IntNetwork, IntNode, IntConv, IntAdd, IntMean, IntPad, IntL2Norm, IntRNNPool, IntCell, IntProjection, Quantisation,
     ChannelScales,

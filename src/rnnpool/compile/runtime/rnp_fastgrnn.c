@@ -3,17 +3,16 @@
 
 #if !RNP_USE_M4_DSP
 
-static int16_t first_state(const uint32_t *gates, int32_t p) {
-    const int32_t index = p >> 5;
-    return (int16_t)((int32_t)gates[index < 0 ? 0 : index > 255 ? 255 : index] >> 15);
+static int32_t look_up(const uint32_t *gates, int32_t index) {
+    return (int32_t)gates[index < 0 ? 0 : index < RNP_GATE_ENTRIES ? index : RNP_GATE_ENTRIES - 1];
 }
 
 void rnp_fastgrnn_first(const rnp_fastgrnn *cell, const int16_t *p0, const int16_t *p1, int16_t *next) {
     const uint32_t *gates = cell->gates;
     for (int32_t unit = 0; unit < cell->units; unit += 4) {
         for (int32_t i = 0; i < 4; i++) {
-            next[i] = first_state(gates, *p0++);
-            next[4 + i] = first_state(gates, *p1++);
+            next[i] = (int16_t)(look_up(gates, *p0++ >> 6) >> 15);
+            next[4 + i] = (int16_t)(look_up(gates, *p1++ >> 6) >> 15);
             gates += RNP_GATE_ENTRIES;
         }
         next += 4 * RNP_LANES;
@@ -36,8 +35,8 @@ void rnp_fastgrnn_step(const rnp_fastgrnn *cell, const int16_t *p0, const int16_
         const uint32_t *const gates = cell->gates + unit * RNP_GATE_ENTRIES;
         for (int32_t lane = 0; lane < RNP_LANES; lane++) {
             const int32_t p = lane == 0 ? p0[unit] : p1[unit];
-            const int32_t index = (p * 16384 + dot(cell->hidden, unit, state, lane, cell->units)) >> 19;
-            const int32_t entry = (int32_t)gates[index < 0 ? 0 : index > 255 ? 255 : index];
+            const int32_t index = (p * 16384 + dot(cell->hidden, unit, state, lane, cell->units)) >> 20;
+            const int32_t entry = look_up(gates, index);
             const int32_t place = (unit / 4) * 8 + lane * 4 + unit % 4;
             next[place] = (int16_t)(((int16_t)(entry & 0xFFFF) * state[place] + entry) >> 15);
         }

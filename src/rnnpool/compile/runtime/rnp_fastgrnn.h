@@ -2,8 +2,8 @@
  *
  * h' = z h + c, where z and c = (zeta (1 - z) + nu) tanh(...) come from one table a unit, indexed by the
  * pre-activation. No number is rounded but in the tables and in the state:
- *   accumulator = p * 2^14 + sum of U h               p: int16_t, W x less the table's first input, 32 an entry
- *   entry       = table[unit][clip(accumulator >> 19, 0, 255)] = c * 2^15 + z       both Q15, z + |c| <= 32767
+ *   accumulator = p * 2^14 + sum of U h               p: int16_t, W x less the table's first input, 64 an entry
+ *   entry       = table[unit][clip(accumulator >> 20, 0, 127)] = c * 2^15 + z       both Q15, z + |c| <= 32767
  *   h'          = (z * h + entry) >> 15               c is even, so that the low half of an entry is z alone
  * Each unit has a scale of its own: that of its row of U, its p and its table.
  *
@@ -14,7 +14,7 @@
 
 #include "rnp.h"
 
-#define RNP_GATE_ENTRIES 256
+#define RNP_GATE_ENTRIES 128
 #define RNP_LANES 2
 
 typedef struct {
@@ -26,7 +26,7 @@ typedef struct {
 /* One step of both lanes.
  *
  * p0, p1   int16_t [units], the first and the second lane's projected input; 4-byte aligned
- * state    int16_t [units / 4][2][4], the states before; 8-byte aligned
+ * state    int16_t [units / 4][2][4], the states before; 4-byte aligned
  * next     the states after; not the same memory */
 void rnp_fastgrnn_step(const rnp_fastgrnn *cell, const int16_t *p0, const int16_t *p1, const int16_t *state,
                        int16_t *next);

@@ -49,6 +49,8 @@
     orr     r4, r4, #1
     .endm
 
+#define TABLE 512     /* bytes of a unit's gates */
+
 #define STATE 0       /* the first four words are loaded together */
 #define SHIFT 4       /* 2^14, a multiplier */
 #define P0 8          /* p0 and p1 */
@@ -81,11 +83,11 @@
 
     /* Accumulators -> table entries; r2 the gates of the first unit. */
     .macro look_up
-    usat    r8, #8, r8, asr #19
-    usat    r9, #8, r9, asr #19
-    usat    r10, #8, r10, asr #19
-    usat    r11, #8, r11, asr #19
-    add     r3, r2, #1024
+    usat    r8, #7, r8, asr #20
+    usat    r9, #7, r9, asr #20
+    usat    r10, #7, r10, asr #20
+    usat    r11, #7, r11, asr #20
+    add     r3, r2, #TABLE
     ldr     r8, [r2, r8, lsl #2]
     ldr     r9, [r2, r9, lsl #2]
     ldr     r10, [r3, r10, lsl #2]
@@ -131,7 +133,7 @@ rnp_fastgrnn_step:
     bne     1b
     ldrd    r6, r2, [sp, #NEXT]         /* and GATES */
     look_up
-    add     r2, r2, #2048
+    add     r2, r2, #2 * TABLE
     str     r2, [sp, #GATES]
     ldr     r0, [sp, #STATE]
     ldr     r2, [sp, #OFFSET]           /* 4 units take 8 bytes of p, and 16 of a state with its lanes */
@@ -168,7 +170,7 @@ rnp_fastgrnn_step:
     .endr
     ldrd    r6, r2, [sp, #NEXT]         /* and GATES */
     .if     .Lpair
-    add     r2, r2, #2048 * .Lpair
+    add     r2, r2, #2 * TABLE * .Lpair
     .endif
     look_up
     ldr     r0, [sp, #STATE]
@@ -196,18 +198,18 @@ rnp_fastgrnn_first:                     /* r0 cell, r1 p0, r2 p1, r3 next */
 1:  .rept   2
     ldr     r6, [r1], #4
     ldr     r7, [r2], #4
-    add     r5, r4, #1024
+    add     r5, r4, #TABLE
     sxth    r8, r6
     sxth    r9, r7
-    usat    r10, #8, r6, asr #21        /* of the upper half: p >> 5 */
-    usat    r11, #8, r7, asr #21
-    usat    r8, #8, r8, asr #5
-    usat    r9, #8, r9, asr #5
+    usat    r10, #7, r6, asr #22        /* of the upper half: p >> 6 */
+    usat    r11, #7, r7, asr #22
+    usat    r8, #7, r8, asr #6
+    usat    r9, #7, r9, asr #6
     ldr     r10, [r5, r10, lsl #2]
     ldr     r11, [r5, r11, lsl #2]
     ldr     r8, [r4, r8, lsl #2]
     ldr     r9, [r4, r9, lsl #2]
-    add     r4, r4, #2048
+    add     r4, r4, #2 * TABLE
     asr     r8, r8, #15
     asr     r9, r9, #15
     pkhbt   r8, r8, r10, lsl #1

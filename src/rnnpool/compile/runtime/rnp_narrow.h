@@ -9,7 +9,7 @@
 void rnp_narrow_states(const int16_t *states, int32_t count, uint8_t *narrow);
 void rnp_widen_states(const uint8_t *narrow, int32_t count, int16_t *states);
 
-/* Projected inputs: p -> clip((p + 16) >> 5, 0, 255) * 32, whole entries of the gates' tables. */
+/* Projected inputs: p -> clip((p + 16) >> 5, 0, 255) * 32, half entries of the gates' tables. */
 void rnp_narrow_projected(const int16_t *p, int32_t count, uint8_t *narrow);
 void rnp_widen_projected(const uint8_t *narrow, int32_t count, int16_t *p);
 
