@@ -1,5 +1,7 @@
 """Compiled networks give the simulator's very numbers, on the host and on the emulated chip, and refuse misuse."""
 
+import ctypes
+import re
 import subprocess
 from dataclasses import replace
 
@@ -15,7 +17,9 @@ from rnnpool.compile.host import HostNetwork
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
+from rnnpool.integer.detector import find_integer_head
 from rnnpool.integer.fuse import fuse
+from rnnpool.integer.head import SCORE
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.quantise import quantise
 from rnnpool.integer.rnnpool2d import IntRNNPool
@@ -23,7 +27,7 @@ from rnnpool.integer.storage import save_network
 from rnnpool.models import create_model
 from rnnpool.nn import RNNPool2d
 from rnnpool.target.build import WARNING_FLAGS
-from rnnpool.target.host import SANITIZER_FLAGS
+from rnnpool.target.host import SANITIZER_FLAGS, build_executable
 from rnnpool.target.toolchain import missing_tools
 
 needs_toolchain = pytest.mark.skipif(missing_tools() is not None, reason=f"firmware: {missing_tools()}")
@@ -97,8 +101,17 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def on_host(tiny, tmp_path_factory):
+    """face-tiny, which gives detections."""
     network, _ = tiny
-    return HostNetwork(compile_network(network, tmp_path_factory.mktemp("tiny")), network)
+    compiled = compile_network(network, tmp_path_factory.mktemp("tiny"), head=find_integer_head(network))
+    return HostNetwork(compiled, network)
+
+
+@pytest.fixture(scope="module")
+def rows_on_host(tiny, tmp_path_factory):
+    """The same network without a head, which gives the rows of its outputs."""
+    network, _ = tiny
+    return HostNetwork(compile_network(network, tmp_path_factory.mktemp("rows")), network)
 
 
 def narrowed(network: IntNetwork) -> IntNetwork:
@@ -118,6 +131,30 @@ def test_face_tiny_on_the_host(tiny, on_host):
             assert ours.std() > 100  # a network that says nothing would pass everything
 
 
+def test_detections_on_the_host(tiny, on_host):
+    """From image to boxes; the rows, which are watched in the first case alone, make no difference."""
+    network, images = tiny
+    head = on_host.compiled.head
+    for image in images:
+        for threshold in (0, SCORE // 3, SCORE):
+            expected = head.detect(network.run(image), threshold)
+            np.testing.assert_array_equal(on_host.detect(image, threshold), expected)
+        assert len(on_host.detect(image)) > 10
+        assert on_host.run(image)  # through begin, watch, push_row and finish
+        count = on_host.begin() or [on_host.push_row(row) for row in image.transpose(1, 2, 0)][-1] or on_host.finish()
+        assert count == len(head.detect(network.run(image)))
+
+
+def test_rows_without_a_head(tiny, rows_on_host):
+    network, images = tiny
+    assert (rows_on_host.compiled.kind, rows_on_host.compiled.head) == ("rows", None)
+    for ours, simulated in zip(rows_on_host.run(images[0]), network.run(images[0]), strict=True):
+        np.testing.assert_array_equal(ours, simulated)
+    assert rows_on_host.begin(missing=True) == -6
+    assert rows_on_host.begin() == 0
+    assert rows_on_host.finish() == -4
+
+
 def test_narrow_states_take_less_memory(tiny, on_host, tmp_path):
     network = narrowed(tiny[0])
     compiled = compile_network(network, tmp_path)
@@ -131,8 +168,12 @@ def test_classifier_on_the_host(tmp_path, shape):
     torch.manual_seed(1)
     network, images = integers(small_classifier(), shape)
     host = HostNetwork(compile_network(network, tmp_path, name="classifier"), network)
+    assert host.compiled.kind == "scores"
     for image in images:
-        np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
+        expected = network.run(image)[0]
+        np.testing.assert_array_equal(host.run(image)[0], expected)
+        np.testing.assert_array_equal(host.scores, expected[:, 0, 0])
+    assert host.begin(missing=True) == -6
 
 
 @pytest.mark.parametrize("shape", [(1, 33, 46), (1, 41, 37)])
@@ -154,37 +195,60 @@ def test_blocks_on_the_host(tmp_path, shape, narrow):
 @needs_toolchain
 def test_face_tiny_on_the_chip(tiny, tmp_path):
     network, images = tiny
-    compiled = compile_network(network, tmp_path)
-    for defines in ((), ("RNP_USE_M4_DSP=0",)):
-        measured = run_on_chip(compiled, network, images, defines=defines)
-        for outputs, image in zip(measured.outputs, images, strict=True):
+    head = find_integer_head(network)
+    compiled = compile_network(network, tmp_path, head=head)
+    for defines, threshold in (((), SCORE // 120), (("RNP_USE_M4_DSP=0",), 0)):
+        measured = run_on_chip(compiled, network, images, defines=defines, threshold=threshold)
+        for outputs, found, image in zip(measured.outputs, measured.detections, images, strict=True):
             for ours, simulated in zip(outputs, network.run(image), strict=True):
                 np.testing.assert_array_equal(ours, simulated)
-        line = network.image.shape[2]
-        assert measured.ram - measured.stack - compiled.plan.bytes - line < 64  # nothing but the arena and a line
+            np.testing.assert_array_equal(found, head.detect(outputs, threshold))
+        assert any(len(found) for found in measured.detections)
+        line, detections = network.image.shape[2], 12 * head.candidates
+        # Nothing but the arena, a line, and the detections.
+        assert measured.ram - measured.stack - compiled.plan.bytes - line - detections < 64
         assert measured.stack < 1024
-        if not defines:  # in assembly no branch depends on the image
-            assert measured.instructions[0] == measured.instructions[1] > 0
+
+
+@needs_toolchain
+def test_rows_on_the_chip_take_the_same_time_for_every_image(tiny, tmp_path):
+    network, images = tiny
+    measured = run_on_chip(compile_network(network, tmp_path), network, images)
+    assert measured.detections is None
+    assert measured.instructions[0] == measured.instructions[1] > 0  # in assembly no branch depends on the image
+    for ours, simulated in zip(measured.outputs[1], network.run(images[1]), strict=True):
+        np.testing.assert_array_equal(ours, simulated)
+
+
+@needs_toolchain
+def test_classifier_on_the_chip(tmp_path):
+    torch.manual_seed(1)
+    network, images = integers(small_classifier(), (3, 17, 22))
+    measured = run_on_chip(compile_network(network, tmp_path, name="net"), network, images)
+    for outputs, image in zip(measured.outputs, images, strict=True):
+        np.testing.assert_array_equal(outputs[0], network.run(image)[0])
 
 
 def test_the_code_is_clean_under_warnings_and_sanitizers(tiny, tmp_path):
     network, images = tiny
-    compiled = compile_network(network, tmp_path)
+    head = find_integer_head(network)
+    compiled = compile_network(network, tmp_path, head=head)
     name = compiled.name
+    expected = head.detect(network.run(images[0]), SCORE // 120)
+    assert len(expected)
     (tmp_path / "main.c").write_text(f"""
 #include <stdlib.h>
 #include "{name}.h"
-static void sink(void *user, int32_t output, int32_t row, const int16_t *values) {{
-    (void)row;
-    *(int32_t *)user += values[{name}_outputs[output].channels - 1];
-}}
 int main(void) {{
     static const uint8_t image[] = {{ {", ".join(map(str, images[0].reshape(-1)))} }};
-    int32_t sum = 0;
-    void *arena = malloc({name.upper()}_ARENA_BYTES); /* exactly, so that any access beyond is seen */
-    const int32_t status = {name}_run(arena, {name.upper()}_ARENA_BYTES, image, sink, &sum);
+    /* Exactly, so that any access beyond is seen. */
+    void *arena = malloc({name.upper()}_ARENA_BYTES);
+    rnp_detection *found = malloc({name.upper()}_DETECTIONS * sizeof *found);
+    const int32_t count = {name}_run(arena, {name.upper()}_ARENA_BYTES, image, found, {SCORE // 120});
+    const int right = count == {len(expected)} && found[0].x1 == {expected[0][0]} && found[0].score == {expected[0][4]};
     free(arena);
-    return status == {name.upper()}_OK && sum != 0 ? 0 : 1;
+    free(found);
+    return right ? 0 : 1;
 }}
 """)
     flags = ["-std=c99", *WARNING_FLAGS, *SANITIZER_FLAGS, *(f"-I{path}" for path in compiled.includes)]
@@ -202,6 +266,7 @@ def test_misuse_gives_error_codes(on_host):
     row = np.zeros((width, 1), np.uint8)
     assert on_host.begin(on_host.compiled.plan.bytes - 1) == -1
     assert on_host.begin(misalign=4) == -1
+    assert on_host.begin(missing=True) == -6
     assert on_host.begin() == 0
     assert on_host.push_row(row[1:]) == -2
     assert on_host.push_row(np.zeros((width + 1, 1), np.uint8)) == -2
@@ -212,8 +277,23 @@ def test_misuse_gives_error_codes(on_host):
     assert on_host.begin() == 0
     assert [on_host.push_row(row) for _ in range(height)] == [0] * height
     assert on_host.push_row(row) == -3
-    assert on_host.finish() == 0
+    assert on_host.watch() == -5
+    for threshold in (-1, SCORE + 1):
+        assert on_host.finish(threshold) == -6
+    assert on_host.finish() > 0  # which the wrong thresholds did not end
     assert on_host.finish() == -5
+    assert on_host.watch() == -5
+    nothing = ctypes.c_void_p(None)
+    library, name = on_host._library, on_host.compiled.name
+    assert library[f"{name}_begin"](nothing, 1 << 20, nothing) == -1
+    assert library[f"{name}_watch"](nothing, nothing, nothing) == -1
+    assert library[f"{name}_push_row"](nothing, nothing, 0) == -1
+    assert library[f"{name}_finish"](nothing, 0) == -1
+    arena, found = on_host._arena(), np.zeros(1536, np.uint8).ctypes.data_as(ctypes.c_void_p)
+    size = ctypes.c_size_t(on_host.compiled.plan.bytes)
+    assert library[f"{name}_run"](arena, size, nothing, found, 0) == -6
+    assert on_host.begin() == 0
+    assert library[f"{name}_push_row"](arena, nothing, ctypes.c_size_t(width)) == -2
 
 
 def test_a_new_image_forgets_the_last(tiny, on_host):
@@ -246,6 +326,45 @@ def test_the_folder_builds_by_itself(tiny, tmp_path):
         subprocess.run(["make", "-s", "-C", tmp_path, "TARGET=cortex-m4", "CFLAGS=-Werror"], check=True)
     readme = (tmp_path / "README.md").read_text()
     assert "61 x 47, 1 byte a pixel" in readme
+
+
+@pytest.mark.parametrize("head", [True, False], ids=["detections", "rows"])
+def test_the_readme_shows_a_program_that_runs(tiny, tmp_path, head):
+    network, _ = tiny
+    compiled = compile_network(network, tmp_path, head=find_integer_head(network) if head else None)
+    (code,) = re.findall(r"^```c\n(.*?)^```$", (tmp_path / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert code.count("\n") <= 24
+    camera = "void camera_read_line(uint8_t *line) { for (int x = 0; x < 61; x++) { line[x] = (uint8_t)x; } }\n"
+    uses = "#include <stdio.h>\nvoid use(int x, int y, int width, int height);\n"
+    uses += 'void use(int x, int y, int width, int height) { printf("%d %d %d %d\\n", x, y, width, height); }\n'
+    main = "int main(void) { return look(); }\n"
+    (tmp_path / "main.c").write_text(
+        f"#include <stdint.h>\nvoid camera_read_line(uint8_t *line);\n{camera}{uses}{code}{main}"
+    )
+    build_executable(
+        [tmp_path / "main.c", *(path for path in compiled.sources if path.suffix == ".c")],
+        tmp_path / "main",
+        includes=compiled.includes,
+    )
+    done = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_targets(tiny, tmp_path):
+    network, images = tiny
+    portable = compile_network(network, tmp_path / "c99", target="c99")
+    assert not list(portable.folder.rglob("*.S"))
+    assert "#define RNP_USE_M4_DSP 0" in (portable.folder / "runtime" / "rnp_config.h").read_text()
+    if missing_tools() is None:
+        outputs = run_on_chip(portable, network, images[:1]).outputs[0]
+        for ours, simulated in zip(outputs, network.run(images[0]), strict=True):
+            np.testing.assert_array_equal(ours, simulated)
+        chip = compile_network(network, tmp_path / "m4", target="cortex-m4")
+        subprocess.run(["make", "-s", "-C", chip.folder, "CFLAGS=-Werror"], check=True, capture_output=True)
+        assert "ARM" in subprocess.run(
+            ["arm-none-eabi-objdump", "-f", chip.folder / "build" / "libface_tiny.a"],
+            capture_output=True, text=True, check=True,
+        ).stdout.upper()  # fmt: skip
 
 
 def test_cuts_make_maps_whole_and_change_no_number(tmp_path):

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,14 +14,19 @@ from rnnpool.compile.pack import (
     rnnpool_multiply_adds,
     round_up,
 )
+from rnnpool.compile.results import Kind, kind_of_results, results_in_c
 from rnnpool.compile.schedule import CONTEXT_BYTES, LANDS, Plan, plan_arena
 from rnnpool.compile.stage_code import StageCode, comma_lines, zero_point
 from rnnpool.compile.stages import build_stages
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
 from rnnpool.integer.convolution import IntConv
+from rnnpool.integer.head import SCORE, IntHead
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
 from rnnpool.integer.rnnpool2d import IntRNNPool
+
+Target = Literal["any", "cortex-m4", "c99"]
+USUAL_THRESHOLD = 0.4  # of faces, as ``rnnpool detect`` has it: the header's constant, for who has no better one
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -33,6 +38,8 @@ class Compiled:
     folder: Path
     name: str  # prefix of its functions
     plan: Plan
+    kind: Kind  # of results
+    head: IntHead | None  # of detections
 
     @property
     def sources(self) -> list[Path]:
@@ -46,16 +53,25 @@ class Compiled:
 
 
 def compile_network(
-    network: IntNetwork, folder: Path, *, name: str | None = None, cuts: Sequence[int] | None = None
+    network: IntNetwork,
+    folder: Path,
+    *,
+    name: str | None = None,
+    cuts: Sequence[int] | None = None,
+    head: IntHead | None = None,
+    target: Target = "any",
 ) -> Compiled:
     """Write the self-contained C of ``network`` into ``folder``.
 
     Args:
         name: prefix of the functions and files; the network's by default.
         cuts: as ``schedule.plan_arena`` takes them; the best by default.
+        head: how the outputs become detections (``integer.detector.find_integer_head``); None: the code gives class
+            scores where the only output is a vector, else the rows of all outputs.
+        target: "cortex-m4" makes the Makefile cross-compile, "c99" leaves the assembly out; "any" has both ways.
 
     Raises:
-        InputError: an operator without a kernel, or jinja2 is missing.
+        InputError: an operator without a kernel, more cells than a detection can name, or jinja2 is missing.
     """
     prefix = re.sub(r"\W", "_", name or network.name)
     if not re.match(r"[A-Za-z]", prefix):
@@ -84,6 +100,8 @@ def compile_network(
         "schedule": comma_lines([entry for entries in plan.acts for entry in entries]),
         "schedule_end": comma_lines(offsets.tolist()),
     }
+    values |= results_in_c(network, head, prefix)
+    values |= {"target": target, "threshold": round(USUAL_THRESHOLD * SCORE)}
     values["constant_bytes"] = sum(array.nbytes for _, array in emitter.arrays)
     values["multiply_adds"] = sum(multiply_adds(node) for node in network.nodes)
     values["phases"] = len(plan.cuts) + 1
@@ -92,12 +110,20 @@ def compile_network(
     for template, file in files.items():
         write_text(folder / file, render(template, values))
     write_text(folder / f"{prefix}_weights.h", emitter.weights(network.name))
-    runtime = folder / "runtime"
-    runtime.mkdir(parents=True, exist_ok=True)
+    _copy_runtime(folder / "runtime", portable=target == "c99")
+    return Compiled(folder, prefix, plan, kind_of_results(network, head), head)
+
+
+def _copy_runtime(folder: Path, *, portable: bool) -> None:
+    """The kernels; ``portable``: without assembly, on every core."""
+    folder.mkdir(parents=True, exist_ok=True)
     for path in RUNTIME_FOLDER.iterdir():
-        if path.suffix in (".c", ".h", ".S"):
-            shutil.copyfile(path, runtime / path.name)
-    return Compiled(folder, prefix, plan)
+        if path.suffix in (".c", ".h") or (path.suffix == ".S" and not portable):
+            shutil.copyfile(path, folder / path.name)
+    if portable:
+        config = folder / "rnp_config.h"
+        guard = "#define RNP_CONFIG_H\n"
+        write_text(config, config.read_text().replace(guard, f"{guard}\n#define RNP_USE_M4_DSP 0\n"))
 
 
 def multiply_adds(node: IntNode) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnpool.compile.emit import Compiled, output_order, render
 from rnnpool.compile.pack import round_up
+from rnnpool.compile.results import DETECTION, read_detections
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
 from rnnpool.integer.network import IntNetwork
@@ -21,7 +22,7 @@ from rnnpool.target.machines import CLOCK_HZ
 
 @dataclass(frozen=True)
 class Measured:
-    """Outputs of each image as the network returns them, and the costs."""
+    """What each image gave, and the costs."""
 
     outputs: list[list[NDArray[np.int16]]] = field(repr=False)  # images x outputs (C, H, W)
     instructions: list[int]  # an image, files excluded
@@ -29,6 +30,7 @@ class Measured:
     stack: int
     flash: int
     profile: Profile | None = field(repr=False)  # of the whole program
+    detections: list[NDArray[np.int64]] | None = field(repr=False)  # per image as ``IntHead.detect`` has them
 
     @property
     def cycles_per_instruction(self) -> float:
@@ -50,8 +52,12 @@ def run_on_chip(
     machine: str = "netduinoplus2",
     profile: bool = False,
     defines: Sequence[str] = (),
+    threshold: int = 0,
 ) -> Measured:
     """Build the firmware of ``compiled`` and run it on images (C, H, W).
+
+    Args:
+        threshold: of detections, as ``IntHead.detect`` takes it.
 
     Raises:
         InputError: an image of another shape; no toolchain.
@@ -61,7 +67,8 @@ def run_on_chip(
             raise InputError(f"an image is {image.dtype} {image.shape}; {network.name} takes {network.image.shape}")
     with tempfile.TemporaryDirectory(prefix="rnnpool-firmware-") as name:
         folder = Path(name)
-        values = {"name": compiled.name, "NAME": compiled.name.upper()}
+        names = {"name": compiled.name, "NAME": compiled.name.upper()}
+        values = {**names, "kind": compiled.kind, "threshold": threshold}
         write_text(folder / "main.c", render("firmware.c.j2", values))
         firmware = build_firmware(
             [folder / "main.c", *compiled.sources], folder, machine=machine, includes=compiled.includes, defines=defines
@@ -80,7 +87,21 @@ def run_on_chip(
         stack,
         firmware.sizes.flash,
         run.profile,
+        _detections(run.files["boxes.bin"], len(images)) if compiled.kind == "detections" else None,
     )
+
+
+def _detections(data: bytes, count: int) -> list[NDArray[np.int64]]:
+    """Of each image a number of detections, and as many of them."""
+    images, offset = [], 0
+    for _ in range(count):
+        boxes = int(np.frombuffer(data, "<i4", 1, offset)[0])
+        end = offset + 4 + boxes * DETECTION.itemsize
+        images.append(read_detections(data[offset + 4 : end], boxes))
+        offset = end
+    if offset != len(data):
+        raise RuntimeError(f"the firmware wrote {len(data)} bytes of detections; {offset} were expected")
+    return images
 
 
 def _split(

@@ -1,12 +1,14 @@
 """A compiled network on the machine that runs Python: the same C as a shared library."""
 
 import ctypes
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool.compile.emit import Compiled
 from rnnpool.compile.pack import round_up
+from rnnpool.compile.results import DETECTION, read_detections
 from rnnpool.errors import InputError
 from rnnpool.integer.network import IntNetwork
 from rnnpool.target.host import build_shared_library
@@ -19,6 +21,7 @@ STATUS = {
     -3: "a row after the last",
     -4: "rows are missing",
     -5: "the arena was not begun, or is finished",
+    -6: "an argument is missing or beyond its range",
 }
 
 
@@ -26,25 +29,34 @@ class HostNetwork:
     """The compiled network as a function of images, and its streaming calls.
 
     Args:
-        compiled: where its C lies; the library is written beside it.
+        compiled: where its C lies; the library is written beside it unless ``library`` is one that exists.
 
     Raises:
         InputError: the host has no gcc.
     """
 
-    def __init__(self, compiled: Compiled, network: IntNetwork) -> None:
+    def __init__(self, compiled: Compiled, network: IntNetwork, library: Path | None = None) -> None:
         self.compiled, self.network = compiled, network
-        sources = [path for path in compiled.sources if path.suffix == ".c"]
-        path = compiled.folder / "build" / f"lib{compiled.name}.so"
-        self._library = ctypes.CDLL(str(build_shared_library(sources, path, includes=compiled.includes)))
+        if library is None:
+            library = build_library(compiled, compiled.folder / "build" / f"lib{compiled.name}.so")
+        self._library = ctypes.CDLL(str(library))
         self._memory = np.zeros(compiled.plan.bytes // 8, np.uint64)  # aligned to 8
         self._outputs = [np.zeros(network.nodes[number].shape, np.int16) for number in network.outputs]
+        self._found = np.zeros(0 if compiled.head is None else compiled.head.candidates, DETECTION)
+        self._scores = np.zeros(network.nodes[network.outputs[0]].shape[0], np.int16)
         self._sink = _SINK(self._take)
 
-    def begin(self, arena_bytes: int | None = None, *, misalign: int = 0) -> int:
-        """Status of the C function; the arguments are for tests of its checks."""
+    def begin(self, arena_bytes: int | None = None, *, misalign: int = 0, missing: bool = False) -> int:
+        """Status of the C function; the arguments are for tests of its checks. Output rows are collected."""
         size = self.compiled.plan.bytes if arena_bytes is None else arena_bytes
-        return self._call("begin", self._arena(misalign), ctypes.c_size_t(size), self._sink, None)
+        results = [None for _ in self._results] if missing else self._results
+        status = self._call("begin", self._arena(misalign), ctypes.c_size_t(size), *results)
+        if status == 0 and self.compiled.kind != "rows":
+            status = self.watch()
+        return status
+
+    def watch(self) -> int:
+        return self._call("watch", self._arena(), self._sink, None)
 
     def push_row(self, row: NDArray[np.uint8]) -> int:
         """One image row (W, C) of bytes."""
@@ -52,13 +64,19 @@ class HostNetwork:
         pointer = pixels.ctypes.data_as(ctypes.c_void_p)
         return self._call("push_row", self._arena(), pointer, ctypes.c_size_t(len(pixels)))
 
-    def finish(self) -> int:
-        return self._call("finish", self._arena())
+    def finish(self, threshold: int = 0) -> int:
+        """Status, or how many detections there are; the threshold is theirs."""
+        return self._call("finish", self._arena(), *self._threshold(threshold))
 
     @property
     def outputs(self) -> list[NDArray[np.int16]]:
         """What the rows pushed since ``begin`` gave, in the shapes (C, H, W) of the network's outputs."""
         return [output.copy() for output in self._outputs]
+
+    @property
+    def scores(self) -> NDArray[np.int16]:
+        """Of a network that gives class scores: those of the image that was finished."""
+        return self._scores.copy()
 
     def run(self, image: NDArray[np.uint8]) -> list[NDArray[np.int16]]:
         """Bytes (C, H, W) -> stored outputs, exactly as ``IntNetwork.run``.
@@ -66,15 +84,42 @@ class HostNetwork:
         Raises:
             InputError: an image of another type or shape.
         """
-        if image.dtype != np.uint8 or image.shape != self.network.image.shape:
-            raise InputError(
-                f"the image is {image.dtype} {image.shape}; {self.network.name} takes uint8 {self.network.image.shape}"
-            )
+        self._check(image)
         self._expect(self.begin())
         for row in image.transpose(1, 2, 0):
             self._expect(self.push_row(row))
         self._expect(self.finish())
         return self.outputs
+
+    def detect(self, image: NDArray[np.uint8], threshold: int = 0) -> NDArray[np.int64]:
+        """Bytes (C, H, W) -> (n, 5) x1 y1 x2 y2 score, exactly as ``IntHead.detect`` of what the network gives.
+
+        Raises:
+            InputError: an image of another type or shape.
+        """
+        self._check(image)
+        pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+        pointer, size = pixels.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(self.compiled.plan.bytes)
+        count = self._call("run", self._arena(), size, pointer, *self._results, *self._threshold(threshold))
+        self._expect(count)
+        return read_detections(self._found, count)
+
+    @property
+    def _results(self) -> list[object]:
+        """The arguments that tell where results go."""
+        if self.compiled.kind == "rows":
+            return [self._sink, None]
+        array = self._found if self.compiled.kind == "detections" else self._scores
+        return [array.ctypes.data_as(ctypes.c_void_p)]
+
+    def _threshold(self, threshold: int) -> list[object]:
+        return [ctypes.c_int32(threshold)] if self.compiled.kind == "detections" else []
+
+    def _check(self, image: NDArray) -> None:
+        if image.dtype != np.uint8 or image.shape != self.network.image.shape:
+            raise InputError(
+                f"the image is {image.dtype} {image.shape}; {self.network.name} takes uint8 {self.network.image.shape}"
+            )
 
     def _arena(self, misalign: int = 0) -> ctypes.c_void_p:
         return ctypes.c_void_p(self._memory.ctypes.data + misalign)
@@ -83,7 +128,7 @@ class HostNetwork:
         return int(getattr(self._library, f"{self.compiled.name}_{function}")(*arguments))
 
     def _expect(self, status: int) -> None:
-        if status != 0:
+        if status < 0:
             raise RuntimeError(f"{self.compiled.name}: {STATUS.get(status, status)}")
 
     def _take(self, _user: object, output: int, row: int, values: "ctypes._Pointer[ctypes.c_int16]") -> None:
@@ -91,3 +136,9 @@ class HostNetwork:
         step = round_up(channels, 2)
         stored = np.ctypeslib.as_array(values, (width * step,)).reshape(width, step)
         self._outputs[output][:, row] = stored[:, :channels].T
+
+
+def build_library(compiled: Compiled, path: Path) -> Path:
+    """The network's C as a shared library for this machine; InputError without gcc."""
+    sources = [source for source in compiled.sources if source.suffix == ".c"]
+    return build_shared_library(sources, path, includes=compiled.includes)

@@ -150,7 +150,7 @@ class StageCode:
                 f"int16_t *const out = (int16_t *)(void *)({self._at(stage, OUTPUT)});",
                 f"{kernel}_i16{call.format('out')}",
                 f"stream.progress[{i}].made++;",
-                f"c->sink(c->user, {number}, row, out);",
+                f"give(c, {number}, row, out);",
             ]
         body = [*body, f"uint8_t *const out = rnp_next_row(&stream, {i});", kernel + call.format("out")]
         if stage.added is not None:
