@@ -57,7 +57,7 @@ class _Machine:
     def act(self, step: Step, act: int) -> None:
         for buffer in self.plan.buffers:
             if buffer.kind == HELD and buffer.step is step:
-                start, size = buffer.offset // BYTES, buffer.bytes // BYTES
+                start, size = buffer.offsets[0] // BYTES, buffer.bytes // BYTES
                 self.arena[start : start + size] = self.noise.normal(size=size)
         if step.takes and act < step.takes:
             rows = self.value(step.nodes[0].inputs[0])[:, act]
@@ -113,16 +113,16 @@ class _Machine:
             )
             place = ARRIVING, 0
         else:
-            place = "ring", self.free_slot(step)
+            place = "ring", self.slot(step, row)
         self.where[step][row] = place
         self.write(step, place, values)
 
-    def free_slot(self, step: Step) -> int:
+    def slot(self, step: Step, row: int) -> int:
+        """Row r's slot of a ring, which has to be free."""
         self.forget(step)
-        used = {slot for kind, slot in self.where[step].values() if kind == "ring"}
-        free = sorted(set(range(self.buffers[step]["ring"].rows)) - used)
-        assert free, f"{step}: the ring is full"
-        return free[0]
+        slot = row % self.buffers[step]["ring"].rows
+        assert ("ring", slot) not in self.where[step].values(), f"{step}: the ring is full"
+        return slot
 
     def settle(self) -> None:
         """Arriving rows move into their rings as soon as there is room; dead ones vanish."""
@@ -133,12 +133,11 @@ class _Machine:
             self.forget(step)
             if arrived[0] not in self.where[step] or "ring" not in buffers:
                 continue
-            used = {slot for kind, slot in self.where[step].values() if kind == "ring"}
-            free = sorted(set(range(buffers["ring"].rows)) - used)
-            if free:
+            place = "ring", arrived[0] % buffers["ring"].rows
+            if place not in self.where[step].values():
                 values = self.load(step, arrived[0])
-                self.where[step][arrived[0]] = "ring", free[0]
-                self.write(step, ("ring", free[0]), values)
+                self.where[step][arrived[0]] = place
+                self.write(step, place, values)
 
     def forget(self, step: Step) -> None:
         """Drop rows that nobody in this phase needs any more."""
@@ -159,7 +158,8 @@ class _Machine:
         assert buffer.width >= width
         row = buffer.width * buffer.channels
         assert 0 <= place[1] < buffer.rows
-        start = buffer.offset // BYTES + place[1] * row
+        start = buffer.offsets[place[1]] // BYTES
+        assert row * BYTES == buffer.piece_bytes
         return slice(start, start + channels * width)
 
     def write(self, step: Step, place: tuple[str, int], values: Tensor) -> None:

@@ -2,17 +2,21 @@
 
 Model: the steps of the plan are executed a row at a time, each row once, those of one value from the top, in any order
 that their inputs allow, from inputs that are all in memory; the image arrives row by row and is not there again; an
-operator that takes rows in (pooling, RNNPool) may do so one by one. Between two computations, let X be what has been
-computed: memory then holds every row in X that something outside X still reads. At a chosen moment some rows must be in
-X and some cannot be:
-- when image row t has just arrived, no row that depends on a later one is in X;
-- when row r of a value has just been made, all that it depends on is in X, and nothing that depends on row r + 1;
-- when a global operator (the squeeze of squeeze-and-excitation) has just finished, nothing that depends on it is in X.
+operator that takes rows in (pooling, RNNPool) may do so one by one. Let X be what has been computed: memory then holds
+every row in X that something outside X still reads. At a chosen moment some rows must be in X and some cannot be:
+- while row r of a value is being made, the rows that it is computed from are in X, and so are the rows of the value
+  above it; it is not, nor is anything that depends on it. Beside X there is memory for the row itself.
+- ``resting_bound``: when row r has just been made, all that it depends on is in X, and nothing that depends on row
+  r + 1. This holds as well for kernels that write a row over one that they read.
 The cheapest X for such a moment is a minimum cut. Its value equals that of a maximum flow, which is checked edge by
 edge: the bound is proved each time it is computed. Rows are whole here; where ``tile`` lets a plan hold parts of a row,
 the bound does not apply.
+
+The plan itself is such an execution. So no moment can prove more than the plan uses in it, and moments are tried in the
+order of what it uses, until none is left that could prove more than was found, or effort ends.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnpool.cost.maxflow import ENDLESS, FlowNetwork
@@ -20,8 +24,9 @@ from rnnpool.cost.precision import Precision
 from rnnpool.cost.steps import NEVER, Step
 from rnnpool.cost.stream import StreamPlan
 
-EFFORT = 30_000  # rows of the network times moments, beyond which fewer moments are tried
-MOST_MOMENTS = 16
+EFFORT = 60_000  # rows of the network times moments
+FEWEST = 6  # moments that are tried in any case
+ROWS_OF_A_STEP = 5  # where in a map moments are looked for, beside the plan's fullest
 
 
 @dataclass(frozen=True)
@@ -34,38 +39,57 @@ class Bound:
 
 @dataclass
 class _Rows:
-    """The row graph: item i weighs ``weight[i]`` bytes, is read by ``readers[i]`` and reads ``reads[i]``."""
+    """The row graph: item i weighs ``weight[i]`` bytes, is read by ``readers[i]`` and reads ``reads[i]``.
+
+    ``after[i]`` are the items that come before it: those and the row above it; ``before[i]`` the other way round.
+    """
 
     weight: list[int]
     reads: list[list[int]]
     readers: list[list[int]]
+    after: list[list[int]]
+    before: list[list[int]]
     made: dict[tuple[Step, int], int]  # output rows
-    image: int  # items 0 .. image - 1 are the image's rows
 
 
-def lower_bound(plan: StreamPlan) -> Bound:
-    """The largest bound over the moments; AssertionError if a plan of whole rows were below it."""
+def lower_bound(plan: StreamPlan, *, effort: int = EFFORT) -> Bound:
+    """The largest bound over the moments that were tried; AssertionError if a plan of whole rows were below it."""
     rows = _row_graph(plan.steps, plan.precision)
-    tries = max(2, min(MOST_MOMENTS, EFFORT // len(rows.weight)))
-    bounds = []
-    arrivals = {rows.image // 2, rows.image - 2}
-    bounds += [_bound(rows, f"image row {t + 1} has arrived", set(range(t + 1)), {t + 1}) for t in arrivals if t >= 0]
-    tall = [step for step in plan.steps[1:] if step.rows > 2]
-    for step in tall[:: -(-len(tall) // tries) or 1]:
-        row = step.rows // 2
-        above, below = rows.made[step, row], rows.made[step, row + 1]
-        bounds.append(_bound(rows, f"row {row + 1} of {step.name} has been made", {above}, {below}))
+    used = plan.used
+    moments = []  # what the plan uses, the row's item, its step and number
     for step in plan.steps:
-        if step.whole:
-            item = rows.made[step, 0]
-            bounds.append(_bound(rows, f"{step.name} has finished", {item}, set(rows.readers[item])))
-    best = max(bounds, key=lambda bound: bound.bytes, default=Bound(0, "none"))
+        made = plan.lives.made[step]
+        places = range(0, step.rows, max(1, step.rows // ROWS_OF_A_STEP))
+        fullest = max(range(step.rows), key=lambda row: (used[made[row]], -abs(row - step.rows // 2)))
+        moments += [(used[made[row]], rows.made[step, row], step, row) for row in {*places, fullest, step.rows - 1}]
+    moments.sort(key=lambda moment: (-moment[0], moment[1]))
+    best = Bound(0, "none")
+    for number, (most, item, step, row) in enumerate(moments):
+        if most <= best.bytes or number >= max(FEWEST, effort // len(rows.weight)):
+            break
+        size = _least_kept(rows, set(rows.after[item]), {item}) + rows.weight[item]
+        if size > best.bytes:
+            what = "arrives" if step.index == 0 else "is being made"
+            best = Bound(size, f"row {row + 1} of {step.name} {what}")
     if plan.tile is None and plan.peak < best.bytes:
         raise AssertionError(f"a plan of {plan.peak} bytes lies below the bound {best.bytes}: one of them is wrong")
     return best
 
 
-def _row_graph(steps: list[Step], numbers: Precision) -> _Rows:
+def resting_bound(steps: Sequence[Step], numbers: Precision, *, moments: int = 16) -> Bound:
+    """The same between two rows of a step, for kernels that may write over what they read."""
+    rows = _row_graph(steps, numbers)
+    best = Bound(0, "none")
+    tall = [step for step in steps if step.rows > 2]
+    for step in tall[:: -(-len(tall) // moments) or 1]:
+        row = step.rows // 2
+        size = _least_kept(rows, {rows.made[step, row]}, {rows.made[step, row + 1]})
+        if size > best.bytes:
+            best = Bound(size, f"row {row + 1} of {step.name} has been made")
+    return best
+
+
+def _row_graph(steps: Sequence[Step], numbers: Precision) -> _Rows:
     weight: list[int] = []
     reads: list[list[int]] = []
     made: dict[tuple[Step, int], int] = {}
@@ -90,11 +114,20 @@ def _row_graph(steps: list[Step], numbers: Precision) -> _Rows:
                 made[step, output] = len(weight)
                 reads.append(sorted(found))
                 weight.append(row)
-    readers: list[list[int]] = [[] for _ in weight]
-    for item, items in enumerate(reads):
-        for source in items:
-            readers[source].append(item)
-    return _Rows(weight, reads, readers, made, steps[0].rows)
+    after = [list(items) for items in reads]
+    for (step, row), item in made.items():
+        if row and made[step, row - 1] not in after[item]:
+            after[item].append(made[step, row - 1])
+    return _Rows(weight, reads, _turned(reads), after, _turned(after), made)
+
+
+def _turned(edges: list[list[int]]) -> list[list[int]]:
+    """The edges in the other direction."""
+    found: list[list[int]] = [[] for _ in edges]
+    for item, items in enumerate(edges):
+        for other in items:
+            found[other].append(item)
+    return found
 
 
 def _held_bytes(step: Step, act: int, numbers: Precision) -> int:
@@ -107,28 +140,41 @@ def _held_bytes(step: Step, act: int, numbers: Precision) -> int:
     return total
 
 
-def _bound(rows: _Rows, moment: str, inside: set[int], outside: set[int]) -> Bound:
+def _least_kept(rows: _Rows, inside: set[int], outside: set[int]) -> int:
     """The least that memory holds at a moment when ``inside`` has been computed and ``outside`` has not."""
-    inside, outside = _closed(inside, rows.reads), _closed(outside, rows.readers)
-    count = len(rows.weight)
-    # Vertices: item, then its copy. Item -> copy is cut where an item is kept; copy -> reader where one is missing.
-    source, sink = 2 * count, 2 * count + 1
-    flow = FlowNetwork(2 * count + 2)
-    vertex = [source if item in inside else sink if item in outside else item for item in range(count)]
-    for item in range(count):
-        if item in outside:
-            continue
-        if item not in inside:  # computed only if what it reads is
-            for read in rows.reads[item]:
-                if read not in inside:
-                    flow.add(item, read, ENDLESS)
-        if missing := [reader for reader in rows.readers[item] if reader not in inside]:
-            flow.add(vertex[item], count + item, rows.weight[item])
-            for reader in missing:
-                flow.add(count + item, vertex[reader], ENDLESS)
+    inside, outside = _closed(inside, rows.after), _closed(outside, rows.before)
+    # Vertices: an item that may be either, then its copy. Item -> copy is cut where an item is kept; copy -> reader
+    # where one is missing. What has been computed is the source, what has not the sink.
+    free = [item for item in range(len(rows.weight)) if item not in inside and item not in outside]
+    vertex = {item: 2 * number for number, item in enumerate(free)}
+    sure, copies = 0, 2 * len(free)
+    partly = []  # computed, and kept if some of these readers are not
+    for item in inside:
+        readers = rows.readers[item]
+        if any(reader in outside for reader in readers):
+            sure += rows.weight[item]
+        elif rows.weight[item] and (missing := [reader for reader in readers if reader in vertex]):
+            partly.append((item, missing))
+    source, sink = copies + len(partly), copies + len(partly) + 1
+    flow = FlowNetwork(sink + 1)
+    for number, (item, missing) in enumerate(partly):
+        flow.add(source, copies + number, rows.weight[item])
+        for reader in missing:
+            flow.add(copies + number, vertex[reader], ENDLESS)
+    for item, own in vertex.items():
+        for other in rows.after[item]:  # computed only if what comes before it is
+            if other in vertex:
+                flow.add(own, vertex[other], ENDLESS)
+        if rows.weight[item] and rows.readers[item]:
+            if any(reader in outside for reader in rows.readers[item]):
+                flow.add(own, sink, rows.weight[item])
+            else:
+                flow.add(own, own + 1, rows.weight[item])
+                for reader in rows.readers[item]:
+                    flow.add(own + 1, vertex[reader], ENDLESS)
     value = flow.solve(source, sink)
     flow.check(source, sink, value)
-    return Bound(value, moment)
+    return sure + value
 
 
 def _closed(items: set[int], edges: list[list[int]]) -> set[int]:

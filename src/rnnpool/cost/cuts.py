@@ -1,33 +1,42 @@
-"""Where to cut a network into phases: the cuts of least memory, by dynamic programming.
+"""Where to cut a network into phases: the cuts of least memory, by dynamic programming and a search from there.
 
-A phase's memory is estimated as the maps that exist during it, the rings of the values that stay inside, and the most
-that the rows in flight of one step and its inputs can be; the exact figure is the plan's. Rings of a phase do not
-depend on where it ends, so one estimate a beginning serves every end; it goes on for as long as the phase could still
-be cheaper than the best plan of short phases.
+For the dynamic programming a phase's memory is estimated: the maps that exist during it, the rings of the values that
+stay inside, and the most that the rows in flight of one step and its inputs can be. Rings of a phase do not depend on
+where it ends, so one estimate a beginning serves every end; it goes on for as long as the phase could still be cheaper
+than the best plan of short phases. The search then adds, drops and shifts cuts by what is alive at once when the phases
+are played.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from rnnpool.cost.precision import Precision
+from rnnpool.cost.rowsim import run_rows
 from rnnpool.cost.rowtimes import RowTimes
 from rnnpool.cost.steps import Step
 
 REACH = 4  # places that a phase is first tried over, then three times as many while that may pay
 MOST_PLACES = 40
+PLAYED = 60_000  # rows that the search plays
 
 Best = dict[int, tuple[int, int, int]]  # place -> (peak, phases, place before)
 
 
-def best_cuts(steps: Sequence[Step], numbers: Precision) -> tuple[list[int], int, int]:
-    """Indices of the steps that begin a phase, the first phase aside; the estimates with them, and without any."""
+def best_cuts(steps: Sequence[Step], numbers: Precision) -> list[int]:
+    """Indices of the steps that begin a phase, the first phase aside."""
     places = [1, *_places(steps, numbers), len(steps)]
+    estimated = _estimated(steps, places, numbers)
+    search = _Search(steps, numbers)
+    start = min(([], estimated), key=search.cost)
+    return search.improve(start, places[1:-1])
+
+
+def _estimated(steps: Sequence[Step], places: Sequence[int], numbers: Precision) -> list[int]:
     times = RowTimes(steps)
     costs: dict[int, dict[int, int]] = {}
     for begin, end in pairwise(places):
         costs[begin] = _costs(steps, times, begin, [end], numbers)[0]
     limit = _solve(places, costs)[len(steps)][0]
-    uncut = 0
     for number, begin in enumerate(places[:-1]):
         ends, reach = places[number + 1 :], REACH
         while True:
@@ -35,13 +44,78 @@ def best_cuts(steps: Sequence[Step], numbers: Precision) -> tuple[list[int], int
             if reach >= len(ends) or (inside > limit and begin > 1):
                 break
             reach = len(ends) if begin == 1 else 3 * reach
-        uncut = uncut or costs[begin][len(steps)]
     best = _solve(places, costs)
     cuts = []
     place = len(steps)
     while (place := best[place][2]) != 1:
         cuts.append(place)
-    return cuts[::-1], best[len(steps)][0], uncut
+    return cuts[::-1]
+
+
+class _Search:
+    """Cuts changed one by one, as long as that lowers the highest phases."""
+
+    def __init__(self, steps: Sequence[Step], numbers: Precision) -> None:
+        self.steps, self.numbers = steps, numbers
+        self.phases: dict[tuple[int, int], int] = {}
+        self.played = 0
+
+    def cost(self, cuts: Sequence[int]) -> tuple[list[int], int]:
+        """What is alive at once in each phase, the highest first; and how many phases there are."""
+        costs = []
+        for start, stop in pairwise([1, *cuts, len(self.steps)]):
+            if (start, stop) not in self.phases:
+                self.phases[start, stop] = phase_peak(self.steps, start, stop, self.numbers)
+                self.played += sum(step.takes + step.rows for step in self.steps[start:stop])
+            costs.append(self.phases[start, stop])
+        return sorted(costs, reverse=True), len(costs)
+
+    def improve(self, cuts: list[int], places: Sequence[int]) -> list[int]:
+        best = self.cost(cuts)
+        changed = True
+        while changed:
+            changed = False
+            for tried in self._neighbours(cuts, places):
+                if self.played > PLAYED:
+                    return cuts
+                if (cost := self.cost(tried)) < best:
+                    best, cuts, changed = cost, tried, True
+                    break
+        return cuts
+
+    def _neighbours(self, cuts: list[int], places: Sequence[int]) -> list[list[int]]:
+        """Changes at the highest phase: a cut within, one of its ends shifted or dropped."""
+        edges = [1, *cuts, len(self.steps)]
+        start, stop = max(pairwise(edges), key=lambda phase: self.phases[phase])
+        others = [cut for cut in cuts if cut not in (start, stop)]
+        found = [sorted({*cuts, place}) for place in places if start < place < stop]
+        for end in {start, stop} & set(cuts):
+            rest = sorted({*others, *({start, stop} & set(cuts) - {end})})
+            before = max((cut for cut in [1, *rest] if cut < end), default=1)
+            after = min((cut for cut in [*rest, len(self.steps)] if cut > end), default=len(self.steps))
+            found.append(rest)
+            found += [sorted({*rest, place}) for place in places if before < place < after and place != end]
+        return found
+
+
+def phase_peak(steps: Sequence[Step], start: int, stop: int, numbers: Precision) -> int:
+    """The most bytes alive at one moment while the steps [start, stop) run as a phase of their own."""
+    from rnnpool.cost.lives import Lives
+
+    run = run_rows(steps, start, stop)
+    lives = Lives.of_phase(steps, run, stop)
+    change = [0] * (lives.ends[-1] + 1)
+    for step in steps[:stop]:
+        row = step.width * step.channels * numbers.activation
+        for made, dead in zip(lives.made[step], lives.dead[step], strict=True):
+            change[made] += row
+            change[dead + 1] -= row
+        if step.held and step.index >= start:
+            first, last = lives.holds(step)
+            size = sum(map(numbers.held_bytes, step.held))
+            change[first] += size
+            change[last + 1] -= size
+    return max(accumulate(change))
 
 
 def _solve(places: Sequence[int], costs: dict[int, dict[int, int]]) -> Best:
@@ -85,7 +159,7 @@ def _costs(
     """Estimated bytes of the phases [begin, end) for each end; and of the rings alone up to the last end."""
     occupancy = times.occupancy(begin, ends[-1])
     waiting = [step for step in steps[:begin] if last_reader(step) >= begin and begin > 1]
-    before = sum(map_bytes(step, numbers) for step in waiting)
+    before = [(last_reader(step), map_bytes(step, numbers)) for step in waiting]
     values = []  # index, last reader, map, ring, held, flying at most
     row = {step: step.width * step.channels * numbers.activation for step in occupancy}
     flying = {step: row[step] if counted.peak > counted.rest else 0 for step, counted in occupancy.items()}
@@ -97,12 +171,15 @@ def _costs(
     found = {}
     inside = 0
     for end in ends:
-        total, most, inside = before, 0, before
+        # A map that is read for the last time makes room for one that is written.
+        total = sum(size for last, size in before if last >= end)
+        read, written, most, inside = sum(size for last, size in before if last < end), 0, 0, total
         for index, last, whole, ring, held, flight in values:
             if index >= end:
                 break
             inside += ring + held
-            total += held + (whole if last >= end else ring)
+            total += held + (ring if last < end else 0)
+            written += whole if last >= end else 0
             most = most if last >= end else max(most, flight)
-        found[end] = total + most
+        found[end] = total + max(read, written) + most
     return found, inside

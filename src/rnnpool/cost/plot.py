@@ -5,7 +5,6 @@ from typing import Any
 
 from rnnpool.cost.profile import Profile
 from rnnpool.cost.sweep import Sweep
-from rnnpool.cost.timeline import memory_over_time
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
 
@@ -45,7 +44,7 @@ def plot_memory(result: Profile, path: Path) -> None:
     above.set_title(f"{result.graph.name}: layer by layer, {max(whole):,.1f} KiB at {names[whole.index(max(whole))]}")
     above.set_xlabel("layer")
     above.set_ylabel("KiB")
-    used, ends = memory_over_time(result.rows)
+    used, ends = result.rows.used, result.rows.lives.ends
     below.step(range(len(used)), [value / 1024 for value in used], where="post", linewidth=0.8)
     below.axhline(result.rows.peak / 1024, color="tab:red", linestyle="--", linewidth=0.8)
     for end in ends[:-1]:

@@ -68,7 +68,7 @@ class Profile:
             "layers": [asdict(layer) for layer in self.layers],
             "buffers": [
                 {"name": b.name, "kind": b.kind, "rows": b.rows, "width": b.width, "channels": b.channels,
-                 "number": b.number, "bytes": b.bytes, "offset": b.offset, "phases": [b.first, b.last]}
+                 "number": b.number, "bytes": b.bytes, "offsets": b.offsets, "phases": [b.first, b.last]}
                 for b in self.rows.buffers
             ],
         }  # fmt: skip
@@ -85,7 +85,7 @@ def profile(
     graph = as_graph(network, input_shape)
     rows = plan_rows(graph, dtype=dtype, state=state)
     tiles = retiled(rows, TILE)
-    whole = plan_rows(graph, dtype=dtype, state=state, cuts=range(2, len(rows.steps)))
+    whole = plan_rows(graph, dtype=dtype, state=state, cuts=range(2, len(rows.steps)), sliding=False)
     layers = tuple(_layer(step, rows, whole) for step in rows.steps[1:])
     return Profile(
         graph, count(graph), layers, standard_peak(graph, dtype=dtype), whole, rows, tiles, lower_bound(rows)

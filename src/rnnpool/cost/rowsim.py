@@ -28,8 +28,6 @@ class RowRun:
 
     start: int
     occupancy: dict[Step, Occupancy]
-    # with ``record``: the sets of values that had a row in flight (more rows than stay at rest) at the same time
-    flights: set[frozenset[Step]] = field(default_factory=set)
     # (step, act) in order: act k makes output row k; of a step that takes rows in, act k takes input row k, and act
     # takes + k gives output row k
     acts: list[tuple[Step, int]] = field(default_factory=list)
@@ -37,22 +35,21 @@ class RowRun:
     arrivals: list[int] = field(default_factory=list)
 
 
-def run_rows(steps: Sequence[Step], start: int, stop: int, *, record: bool = False) -> RowRun:
+def run_rows(steps: Sequence[Step], start: int, stop: int) -> RowRun:
     """Let all rows arrive and count.
 
     Args:
         steps: of the network, as ``build_steps`` gives them.
         start, stop: the steps to run; values made before ``start`` are there whole, but the image (where start is 1)
             arrives row by row and is counted like any value.
-        record: run again with the counts known, to keep the order of all acts and which rows are in flight together.
     """
-    first = _Simulation(steps, start, stop, None).run()
-    return _Simulation(steps, start, stop, first).run() if record else first
+    return _Simulation(steps, start, stop).run()
 
 
 class _Simulation:
-    def __init__(self, steps: Sequence[Step], start: int, stop: int, known: RowRun | None) -> None:
-        self.steps, self.start, self.stop, self.known = steps, start, stop, known
+    def __init__(self, steps: Sequence[Step], start: int, stop: int) -> None:
+        self.steps, self.start, self.stop = steps, start, stop
+        self.rows = [step.rows for step in steps]
         self.made = [0] * len(steps)  # rows of each value that exist
         self.acted = [0] * len(steps)
         self.result = RowRun(start, {})
@@ -69,7 +66,6 @@ class _Simulation:
         self.waiting: list[int] = []  # heap of negated indices
         self.queued = [False] * len(steps)
         self.touched: set[Step] = set()
-        self.flying: set[Step] = set()
 
     def run(self) -> RowRun:
         for source in self._arrivals():
@@ -109,8 +105,6 @@ class _Simulation:
         if counted is not None:
             counted.peak = max(counted.peak, self._needed(index), 1)
             self.touched.add(step)
-            if self.known is not None:
-                self._take_off(step)
         for reader, _ in self.readers[index]:
             self._queue(reader)
 
@@ -133,39 +127,21 @@ class _Simulation:
         index = step.index
         act, made = self.acted[index], self.made[index]
         if step.takes:
-            if made < step.rows and step.after[made] < act:
-                if self.known is not None:
-                    self.result.acts.append((step, step.takes + made))
+            if made < self.rows[index] and step.after[made] < act:
+                self.result.acts.append((step, step.takes + made))
                 self._queue(index)
                 self._row(step)
                 return
             if act >= step.takes:
                 return
-        elif act >= step.rows:
+        elif act >= self.rows[index]:
             return
         for read in step.reads:
             if read.last[act] >= self.made[read.source.index]:
                 return
         # The row is made while the rows it is computed from are still there.
-        if self.known is not None:
-            self.result.acts.append((step, act))
+        self.result.acts.append((step, act))
         if not step.takes:
             self._row(step)
         self.acted[index] += 1
         self._queue(index)
-        if self.known is not None:
-            self._land()
-
-    def _take_off(self, step: Step) -> None:
-        """A new row is in flight until no more rows than stay at rest are needed."""
-        assert self.known is not None
-        counted = self.known.occupancy[step]
-        if counted.peak > counted.rest:
-            self.flying.add(step)
-            self.result.flights.add(frozenset(self.flying))
-
-    def _land(self) -> None:
-        assert self.known is not None
-        for step in list(self.flying):
-            if self._needed(step.index) <= self.known.occupancy[step].rest:
-                self.flying.discard(step)

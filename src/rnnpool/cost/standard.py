@@ -5,7 +5,8 @@ Layer by layer, the largest memory of any block, where
 - a convolution, a depthwise followed by a 1x1, a pooling and a residual block cost the larger of input and output (for
   convolutions that is what gives the paper's 1.76 MB of RNNPool-Face-B), the image being free;
 - a dense block costs its output, an inception block its input and the three smallest of its outputs;
-- RNNPool costs its output alone, and what lies between the image and it nothing (computed patch by patch);
+- RNNPool costs its output alone, and a stem of plain convolutions between the image and it nothing (computed patch by
+  patch); an RNNPool at the end of a network does not make the network before it free;
 - heads and predictors cost nothing.
 """
 
@@ -143,7 +144,7 @@ def _excites(block: list[Node]) -> bool:
 
 def _counted(blocks: list[list[Node]], graph: Graph) -> list[Block]:
     first_pool = next((index for index, block in enumerate(blocks) if any(isinstance(n.op, RNNPool) for n in block)), 0)
-    plain = all(isinstance(block[0].op, Conv) for block in blocks[:first_pool])
+    plain = all(_kind(block, graph.image) == "conv" for block in blocks[:first_pool])  # a stem, not a whole network
     counted = []
     source = graph.image
     for index, nodes in enumerate(blocks):

@@ -13,21 +13,21 @@ squeeze-and-excitation) gets it either way: as a ring of all rows, or at a cut.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from torch import nn
 
-from rnnpool.cost.arena import pack
+from rnnpool.cost.arena import Placement, Span, place, usage
 from rnnpool.cost.count import as_graph
 from rnnpool.cost.cuts import best_cuts
+from rnnpool.cost.lives import Lives
 from rnnpool.cost.precision import Precision, precision
 from rnnpool.cost.rowsim import RowRun, run_rows
 from rnnpool.cost.steps import Step, build_steps
 from rnnpool.graph import Graph
 from rnnpool.graph.op import Number
 
-UNCUT_ANYWAY = 1.2
 RING, ARRIVING, HELD, MAP = "ring", "arriving", "held", "map"
 
 
@@ -37,7 +37,8 @@ class Buffer:
 
     ``kind`` is "ring" (the last ``rows`` rows of a value), "arriving" (its newest row, or ``width`` columns of it),
     "held" (what an operator keeps, such as RNNPool's states) or "map" (a value stored whole). In use in phases
-    ``first`` to ``last``, both included; ``offset`` is its place in the arena, in bytes.
+    ``first`` to ``last``, both included. Each row of a ring has a place of its own, and of a map, unless that is
+    kept in whole: ``offsets`` in the arena, in bytes. Row r of a value is in row r modulo ``rows`` of its ring.
     """
 
     name: str
@@ -50,7 +51,13 @@ class Buffer:
     bytes: int
     first: int
     last: int
-    offset: int = 0
+    spans: list[list[Span]]  # of each of its pieces, the moments in use
+    offsets: list[int] = field(default_factory=list)
+
+    @property
+    def piece_bytes(self) -> int:
+        """Of a row that has a place of its own, or of everything that an operator holds."""
+        return self.bytes // len(self.spans)
 
 
 @dataclass
@@ -61,7 +68,7 @@ class Phase:
     stop: int
     run: RowRun
     bytes: int = 0  # up to the end of its highest buffer
-    live: int = 0  # the most that is in use at one moment: what a perfect packing would need
+    live: int = 0  # the most that is in use at one moment: no arena is smaller
 
 
 @dataclass
@@ -75,6 +82,13 @@ class StreamPlan:
     buffers: list[Buffer]
     tile: int | None
     peak: int
+    placement: Placement  # the offsets, and how near they are to the best
+    lives: Lives
+
+    @property
+    def used(self) -> list[int]:
+        """Bytes in use at each moment."""
+        return usage(*_pieces(self.buffers))
 
     def buffers_in(self, phase: int) -> list[Buffer]:
         return [buffer for buffer in self.buffers if buffer.first <= phase <= buffer.last]
@@ -93,7 +107,9 @@ def plan_rows(
     state: str | None = None,
     tile: int | None = None,
     cuts: Sequence[int] | None = None,
+    sliding: bool = True,
     align: int = 1,
+    solver: bool = False,
 ) -> StreamPlan:
     """Plan a network, by default with the cuts that need least memory.
 
@@ -102,7 +118,10 @@ def plan_rows(
         dtype: of activations; ``state`` of recurrent states, the same by default.
         tile: columns that are worked on at a time; None: rows are whole.
         cuts: indices of steps that begin a new phase, instead of the best ones; () is one phase.
+        sliding: maps give up their memory row by row as they are read, and take it row by row as they are made; False:
+            all at once, in whole phases.
         align: of buffers, in bytes.
+        solver: see ``arena.place``.
 
     Raises:
         InputError: see ``rnnpool.graph.lower``; an unknown dtype.
@@ -110,114 +129,97 @@ def plan_rows(
     graph = as_graph(network, input_shape)
     numbers = precision(dtype, state)
     steps = build_steps(graph)
-    if cuts is not None:
-        return _plan(graph, numbers, steps, sorted(cuts), tile, align)
-    found, estimate, uncut = best_cuts(steps, numbers)
-    plan = _plan(graph, numbers, steps, found, tile, align)
-    if found and uncut < UNCUT_ANYWAY * estimate:  # near enough for the estimates to be wrong
-        whole = _plan(graph, numbers, steps, (), tile, align)
-        plan = min(plan, whole, key=lambda plan: (plan.peak, len(plan.phases)))
-    return plan
+    found = best_cuts(steps, numbers) if cuts is None else sorted(cuts)
+    edges = [1, *found, len(steps)]
+    phases = [Phase(a, b, run_rows(steps, a, b)) for a, b in pairwise(edges)]
+    return _placed(graph, numbers, steps, phases, tile, align, sliding, solver)
 
 
-def retiled(plan: StreamPlan, tile: int | None, align: int = 1) -> StreamPlan:
+def retiled(plan: StreamPlan, tile: int | None, *, solver: bool = False) -> StreamPlan:
     """The same phases with another ``tile``."""
     phases = [Phase(phase.start, phase.stop, phase.run) for phase in plan.phases]
-    return _filled(plan.graph, plan.precision, plan.steps, phases, tile, align)
+    return _placed(plan.graph, plan.precision, plan.steps, phases, tile, 1, True, solver)
 
 
-def _plan(
-    graph: Graph, numbers: Precision, steps: list[Step], cuts: Sequence[int], tile: int | None, align: int
-) -> StreamPlan:
-    edges = [1, *cuts, len(steps)]
-    phases = [Phase(a, b, run_rows(steps, a, b, record=True)) for a, b in pairwise(edges)]
-    return _filled(graph, numbers, steps, phases, tile, align)
-
-
-def _filled(
-    graph: Graph, numbers: Precision, steps: list[Step], phases: list[Phase], tile: int | None, align: int
+def _placed(
+    graph: Graph,
+    numbers: Precision,
+    steps: list[Step],
+    phases: list[Phase],
+    tile: int | None,
+    align: int,
+    sliding: bool,
+    solver: bool,
 ) -> StreamPlan:
     """The buffers of the phases, at their places."""
     phase_of = [0] * len(steps)
     for number, phase in enumerate(phases):
         for index in range(phase.start, phase.stop):
             phase_of[index] = number
+    lives = Lives.of_plan(steps, [phase.run for phase in phases])
     buffers: list[Buffer] = []
     for step in steps:
         born = phase_of[step.index]
         dies = max((phase_of[reader.index] for reader in step.readers), default=born)
-        size = step.width * step.channels * numbers.activation
+        row = step.width * step.channels * numbers.activation
         if dies > born:
-            buffers.append(_row_buffer(step, MAP, step.rows, step.width, size * step.rows, born, dies))
+            whole = lives.span(born, dies)
+            spans = [[lives.row(step, each)] for each in range(step.rows)] if sliding else [[whole]]
+            buffers.append(_row_buffer(step, MAP, step.rows, step.width, row * step.rows, born, dies, spans))
         else:
-            buffers += _rows_of(step, phases[born].run, born, numbers, tile)
+            buffers += _rows_of(step, phases[born].run, born, numbers, tile, lives)
         for held in step.held:
             size = numbers.held_bytes(held)
+            spans = [[lives.holds(step)]]
             name = f"{step.name}: {held.name}"
             buffers.append(
-                Buffer(name, HELD, step, held.rows, held.width, held.channels, held.number, size, born, born)
+                Buffer(name, HELD, step, held.rows, held.width, held.channels, held.number, size, born, born, spans)
             )
-    _place(phases, buffers, align)
-    return StreamPlan(graph, numbers, steps, phases, buffers, tile, max(phase.bytes for phase in phases))
-
-
-def _place(phases: list[Phase], buffers: list[Buffer], align: int) -> None:
-    """Offsets: a phase's arriving rows among themselves, as one block; then the blocks and everything else."""
-    blocks: list[tuple[int, int, int, list[Buffer]]] = []  # size, first and last phase, buffers
-    for number, phase in enumerate(phases):
-        arriving = [buffer for buffer in buffers if buffer.kind == ARRIVING and buffer.first == number]
-        of_step = {buffer.step: index for index, buffer in enumerate(arriving)}
-        flights = [[of_step[step] for step in flight if step in of_step] for flight in phase.run.flights]
-        conflicts: list[set[int]] = [set() for _ in arriving]
-        for flight in flights:
-            for index in flight:
-                conflicts[index].update(other for other in flight if other != index)
-        most = max((sum(arriving[index].bytes for index in flight) for flight in flights), default=0)
-        offsets = pack([buffer.bytes for buffer in arriving], conflicts, most, align=align)
-        for buffer, offset in zip(arriving, offsets, strict=True):
-            buffer.offset = offset
-        size = max((buffer.offset + buffer.bytes for buffer in arriving), default=0)
-        blocks.append((size, number, number, arriving))
-        phase.live = most
+    sizes, spans = _pieces(buffers)
+    placement = place(sizes, spans, align=align, solver=solver)
+    offsets = iter(placement.offsets)
     for buffer in buffers:
-        if buffer.kind != ARRIVING:
-            blocks.append((buffer.bytes, buffer.first, buffer.last, [buffer]))
-            for number in range(buffer.first, buffer.last + 1):
-                phases[number].live += buffer.bytes
-    overlaps = [
-        {j for j, b in enumerate(blocks) if j != i and not (a[2] < b[1] or b[2] < a[1])} for i, a in enumerate(blocks)
-    ]
-    # Maps that are handed from phase to phase take turns at both ends; what a phase needs for itself lies between.
-    high = [last > first and first % 2 == 1 for _, first, last, _ in blocks]
-    bound = max(phase.live for phase in phases)
-    offsets = pack([block[0] for block in blocks], overlaps, bound, high=high, align=align)
-    for block, offset in zip(blocks, offsets, strict=True):
-        for buffer in block[3]:
-            buffer.offset += offset
+        buffer.offsets = [next(offsets) for _ in buffer.spans]
+    plan = StreamPlan(graph, numbers, steps, phases, buffers, tile, placement.bytes, placement, lives)
+    used = plan.used
     for number, phase in enumerate(phases):
-        phase.bytes = max((b.offset + b.bytes for b in buffers if b.first <= number <= b.last), default=0)
+        first, last = lives.span(number, number)
+        phase.live = max(used[first : last + 1])
+        phase.bytes = max(max(buffer.offsets) + buffer.piece_bytes for buffer in plan.buffers_in(number))
+    return plan
 
 
-def _rows_of(step: Step, run: RowRun, phase: int, numbers: Precision, tile: int | None) -> list[Buffer]:
+def _pieces(buffers: Sequence[Buffer]) -> tuple[list[int], list[list[Span]]]:
+    """Sizes of all pieces, and when they are in use."""
+    sizes = [buffer.piece_bytes for buffer in buffers for _ in buffer.spans]
+    return sizes, [spans for buffer in buffers for spans in buffer.spans]
+
+
+def _rows_of(step: Step, run: RowRun, phase: int, numbers: Precision, tile: int | None, lives: Lives) -> list[Buffer]:
     """The ring of a value and the buffer of its arriving row."""
     counted = run.occupancy[step]
-    arriving = counted.peak > counted.rest
-    kept = counted.peak - arriving
+    arrives = counted.peak > counted.rest
+    kept = counted.peak - arrives
     pixel = step.channels * numbers.activation
+    slots, arriving = lives.ring(step, kept, arrives)
     found = []
     if kept:
-        found.append(_row_buffer(step, RING, kept, step.width, kept * step.width * pixel, phase, phase))
-    if arriving:
+        row = step.width * pixel
+        found.append(_row_buffer(step, RING, kept, step.width, kept * row, phase, phase, slots))
+    if arrives:
         width = step.width
         if tile is not None:
             reads = [read for reader in step.readers for read in reader.reads if read.source is step]
             width = min(width, tile + max((read.columns for read in reads), default=1) - 1)
-        found.append(_row_buffer(step, ARRIVING, 1, width, width * pixel, phase, phase))
+        found.append(_row_buffer(step, ARRIVING, 1, width, width * pixel, phase, phase, [arriving]))
     return found
 
 
-def _row_buffer(step: Step, kind: str, rows: int, width: int, size: int, first: int, last: int) -> Buffer:
-    return Buffer(f"{step.name}: {kind}", kind, step, rows, width, step.channels, "activation", size, first, last)
+def _row_buffer(
+    step: Step, kind: str, rows: int, width: int, size: int, first: int, last: int, spans: list[list[Span]]
+) -> Buffer:
+    name = f"{step.name}: {kind}"
+    return Buffer(name, kind, step, rows, width, step.channels, "activation", size, first, last, spans)
 
 
 def _forced(step: Step) -> bool:
