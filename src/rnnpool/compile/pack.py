@@ -15,8 +15,11 @@ def round_up(value: int, multiple: int = 4) -> int:
 
 
 def row_pitch(width: int, padding: int = 1) -> int:
-    """Bytes from one row to the next with room for the padding behind it, shared with the row that follows."""
-    return round_up(width + padding)
+    """Bytes from one channel of a row to the next, the padding behind it shared with the one that follows.
+
+    Kernels write four pixels at a time, so room for those has to be there, too.
+    """
+    return max(round_up(width), width + padding)
 
 
 def pack_pointwise(conv: IntConv, multiple: int = 2) -> NDArray[np.uint32]:

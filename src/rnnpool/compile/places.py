@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rnnpool.compile.pack import round_up
+from rnnpool.compile.pack import round_up, row_pitch
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.rowsim import RowRun
 from rnnpool.integer.convolution import IntConv
@@ -95,7 +95,7 @@ def place_rows(stages: Sequence[Stage], runs: Sequence[RowRun], phase_of: Sequen
         if stage.wide or phase >= len(runs) or (phase < 0 and max(readers, default=phase) < 0):
             continue
         gap = max((_padding(reader, stage) for reader in stage.readers), default=0)  # type: ignore[arg-type]
-        stride = round_up(stage.width + gap)
+        stride = row_pitch(stage.width, gap)
         if whole:
             places[stage] = Place(stage, stride, gap, stage.rows, False)
         else:

@@ -16,11 +16,12 @@
  *
  * Rows. A map is handled by rows, planar: pixel x of channel c is row[c * channel_stride + x]. Rows that a 3x3 reads
  * hold the zero point in the channel_stride - w bytes after each channel's last pixel, and in as many before the first
- * channel; rows that lie one after the other share it. Row pointers and strides are multiples of 4, and kernels may
- * write up to the next multiple of 4 pixels before they put the zero point back.
+ * channel; rows that lie one after the other share it. A channel_stride is at least w rounded up to a multiple of 4, since
+ * kernels write 4 pixels at a time before they put the zero point back. It need not be a multiple of 4: an odd one costs
+ * a cycle for most words of pixels (cores with the DSP extension load and store words anywhere), but the least memory.
  *
  * Tiles. 4 neighbouring pixels, widened for the multiplier: int16_t tile[K / 2][4][2], K channels (a multiple of 4,
- * the excess 0), the pair (2j, 2j + 1) of each pixel side by side. 8-byte aligned. */
+ * the excess 0), the pair (2j, 2j + 1) of each pixel side by side. 4-byte aligned. */
 #ifndef RNP_H
 #define RNP_H
 
@@ -33,9 +34,6 @@
 
 /* The next multiple of 4. */
 #define RNP_ROUND_UP_4(n) (((n) + 3) & ~3)
-
-/* Bytes from one row (or channel) to the next, so that at least one padding byte follows `width` pixels. */
-#define RNP_ROW_PITCH(width) RNP_ROUND_UP_4((width) + 1)
 
 /* Bytes of a tile of `channels`. */
 #define RNP_TILE_BYTES(channels) (RNP_ROUND_UP_4(channels) * RNP_TILE_PIXELS * 2)

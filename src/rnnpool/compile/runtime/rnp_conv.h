@@ -15,7 +15,7 @@ typedef struct {
     uint8_t zero_point_out; /* for the padding behind the output row */
 } rnp_conv;
 
-/* Bytes of scratch memory, 8-byte aligned. */
+/* Bytes of scratch memory, 4-byte aligned. */
 size_t rnp_conv_buffer_size(const rnp_conv *conv);
 
 /* Computes one output row.

@@ -1,6 +1,5 @@
 /* rnp_depthwise.h for Cortex-M4: 4 outputs of a channel at a time. Words of pixels split into (x0, x2) and (x1, x3);
- * SMLAD multiplies such a pair by (w0, w2), and the single products take w1 and what lies across two words. All word
- * loads are aligned.
+ * SMLAD multiplies such a pair by (w0, w2), and the single products take w1 and what lies across two words.
  *
  * Registers inside the loop
  *   r0, r1, r2   the three rows          r8, r9, r10   (w0, w2) of each       r3, lr   pixels

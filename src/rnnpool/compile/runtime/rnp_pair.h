@@ -16,7 +16,7 @@ typedef struct {
     uint8_t zero_point_out; /* for the padding behind the output row */
 } rnp_pair;
 
-/* Bytes of scratch memory, 8-byte aligned. */
+/* Bytes of scratch memory, 4-byte aligned. */
 size_t rnp_pair_buffer_size(const rnp_pair *pair);
 
 /* Computes one row. row: planar, channel_stride bytes from channel to channel; out: planar. */

@@ -22,8 +22,8 @@
  * tile            int16_t [K / 2][4][2]
  * channels_in     K, a multiple of 4 and at least 4
  * channels_out    N, even and at least 2
- * row             uint8_t, 4-byte aligned: the first of the 4 pixels of channel 0
- * channel_stride  bytes, a multiple of 4 */
+ * row             uint8_t: the first of the 4 pixels of channel 0
+ * channel_stride  bytes */
 void rnp_pointwise_row(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
                        uint8_t *row, int32_t channel_stride);
 

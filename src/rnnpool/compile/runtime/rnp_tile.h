@@ -8,7 +8,7 @@
  *
  * row             uint8_t, the first of the 4 pixels; all 4 are read. 4-byte alignment is faster, not required
  * channel_stride  bytes
- * tile            int16_t [ceil4(channels) / 2][4][2], 8-byte aligned; channels in excess become 0 */
+ * tile            int16_t [ceil4(channels) / 2][4][2], 4-byte aligned; channels in excess become 0 */
 void rnp_widen_tile(const uint8_t *row, int32_t channel_stride, int32_t channels, int16_t *tile);
 
 /* A convolution's windows. */
