@@ -35,6 +35,12 @@ def test_the_papers_peaks_in_float32(name: str, peak: float) -> None:
     assert round(standard_peak(create_model(name), model_info(name).input_size).peak / MIB, 3) == peak
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v1", "resnet18"])
+def test_an_rnnpool_as_the_last_pooling_saves_nothing(name: str) -> None:
+    shape = model_info(name).input_size
+    assert standard_peak(create_model(f"{name}-last"), shape).peak == standard_peak(create_model(name), shape).peak
+
+
 def test_face_quant_in_int8() -> None:
     peak = standard_peak(create_model("face-quant"), (3, 480, 640), dtype="int8")
     assert peak.peak == 225 * KIB == 80 * 60 * (32 + 16)

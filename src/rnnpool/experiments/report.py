@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnpool.cost.plot import figure, save
 from rnnpool.errors import InputError
 from rnnpool.experiments.chip import ChipCost, chip_table, read_costs
 from rnnpool.experiments.costs import RunCost, run_cost
 from rnnpool.experiments.definition import Experiment, Run
 from rnnpool.experiments.ledger import Entry, Ledger
+from rnnpool.experiments.plot import Point, plot_costs
 from rnnpool.experiments.statistics import CONFIDENCE, Estimate, estimate, paired_difference
 from rnnpool.files import write_text
 
@@ -77,11 +77,16 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     name = report.experiment.name
     paths = [folder / f"{name}.json", folder / f"{name}.md"]
     write_text(paths[0], json.dumps(_numbers(report), indent=1) + "\n")
-    drawn = any(row.cost and row.cost.madds and row.estimate(_main(report)) for row in report.rows)
-    if drawn:
+    main = _main(report)
+    points = [
+        Point(row.label, found, row.cost.standard_ram, row.cost.madds)
+        for row in report.rows
+        if (found := row.estimate(main)) and row.cost and row.cost.standard_ram and row.cost.madds
+    ]
+    if points:
         paths.append(folder / f"{name}.png")
-        plot(report, paths[-1])
-    write_text(paths[1], markdown(report, f"{name}.png" if drawn else None))
+        plot_costs(points, report.experiment.title, report.experiment.metrics[main], paths[-1])
+    write_text(paths[1], markdown(report, f"{name}.png" if points else None))
     return paths
 
 
@@ -149,27 +154,6 @@ def _cost_cells(cost: RunCost | None) -> list[str]:
         return [f"{cost.parameters:,}", "-", "-"]
     madds = f"{cost.madds_paper / 1e6:.3g} / {cost.madds / 1e6:.3g}"
     return [f"{cost.parameters:,}", madds, f"{cost.standard_ram / 1024:.1f} / {cost.streamed_ram / 1024:.1f}"]
-
-
-def plot(report: Report, path: Path) -> None:
-    """The main metric against standard RAM and against MAdds, with the confidence intervals (the paper's figure 3)."""
-    drawn, (above, below) = figure(2, (8, 9))
-    metric = _main(report)
-    for row in report.rows:
-        found, cost = row.estimate(metric), row.cost
-        if not found or cost is None or cost.standard_ram is None or cost.madds is None:
-            continue
-        interval = 100 * found.half_width if found.half_width is not None else None
-        for axes, x in ((above, cost.standard_ram / 1024), (below, cost.madds / 1e6)):
-            axes.errorbar(x, 100 * found.mean, yerr=interval, marker="o", capsize=3)
-            axes.annotate(row.label, (x, 100 * found.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
-    for axes, label in ((above, "peak RAM, KiB (the paper's convention, float32)"), (below, "MAdds, M (as computed)")):
-        axes.set_xscale("log")
-        axes.set_xlabel(label)
-        axes.set_ylabel(f"{report.experiment.metrics[metric]}, %")
-        axes.grid(alpha=0.3)
-    above.set_title(report.experiment.title)
-    save(drawn, path)
 
 
 def _numbers(report: Report) -> dict[str, Any]:
