@@ -17,6 +17,7 @@ from rnnpool.compile.host import HostNetwork
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
+from rnnpool.integer.convert import convert
 from rnnpool.integer.detector import find_integer_head
 from rnnpool.integer.fuse import fuse
 from rnnpool.integer.head import SCORE
@@ -396,3 +397,19 @@ def test_verbs(tiny, tmp_path, capsys):
     assert "rnp_fastgrnn_step" in printed
     assert main(["firmware", str(tmp_path / "net.safetensors"), "a.png", "--threshold", "2"]) == 2
     assert "--threshold is 2" in capsys.readouterr().err
+
+
+def test_weights_of_4_bits_take_less_flash(tmp_path):
+    """A pair and a 1x1 of its own, whose kernels unpack; the wide output keeps its 8 bits."""
+    torch.manual_seed(5)
+    layers = [nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 68, 1), nn.ReLU(), nn.Conv2d(68, 64, 1)]
+    layers += [nn.Conv2d(64, 64, 3, 1, 1, groups=64), nn.Conv2d(64, 34, 1), nn.ReLU6(), nn.Conv2d(34, 5, 3, 1, 1)]
+    images = list(np.random.default_rng(6).integers(0, 256, (2, 1, 10, 14)).astype(np.uint8))
+    sizes = {}
+    for pixels in (0, 100):
+        network = convert(nn.Sequential(*layers), (1, 10, 14), images, method="minmax", nibbles=pixels).network
+        host = HostNetwork(compile_network(network, tmp_path / str(pixels), name="thin"), network)
+        np.testing.assert_array_equal(host.run(images[1])[0], network.run(images[1])[0])
+        sizes[pixels] = (tmp_path / str(pixels) / "thin_weights.h").stat().st_size
+        assert ("rnp_nibbles_pair_row" in (tmp_path / str(pixels) / "thin.c").read_text()) == bool(pixels)
+    assert sizes[100] < 0.72 * sizes[0]

@@ -21,6 +21,7 @@ from rnnpool.compile.kernel_cases import (
     expand_project_case,
     l2norm_case,
     mean_case,
+    nibbles_case,
 )
 from rnnpool.compile.random_layers import (
     random_cell,
@@ -58,6 +59,8 @@ def odd_cases(rng) -> list[KernelCase]:
     wide = random_conv(rng, draw(1, 11), channels)
     down = random_conv(rng, len(wide.weights), len(wide.weights), (3, 3), (2, 2), (1, 1), depthwise=True)
     down = replace(down, zero_in=wide.zero_out)
+    thin_expand, thin = random_conv(rng, inner, channels, most=7), random_conv(rng, outputs, inner, most=7)
+    thin = replace(thin, zero_in=thin_expand.zero_out)
     scales = [Quantisation(float(rng.uniform(0.01, 0.1)), draw(0, 255)) for _ in range(3)]
     row, other_row, half_row = (
         x[:, :1],
@@ -81,6 +84,8 @@ def odd_cases(rng) -> list[KernelCase]:
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (1, 1), (1, 1), depthwise=True), x),
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (2, 2), (1, 1), depthwise=True), x),
         expand_project_case(expand, project, row),
+        expand_project_case(thin_expand, thin, row),
+        nibbles_case(random_conv(rng, draw(1, 12), channels, most=7), row),
         expand_case(wide, down, x, group=2 * draw(1, 6)),
         add_case(quantise_add(scales[0], scales[1], sum_scale), sum_scale.zero_point, row, other_row),
         add_case(quantise_add(scales[0], scales[1], sum_scale), sum_scale.zero_point, row, half_row),

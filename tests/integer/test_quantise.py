@@ -17,11 +17,11 @@ from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.fuse import fuse
 from rnnpool.integer.images import batches
 from rnnpool.integer.layers import RNNPooling
-from rnnpool.integer.network import ChannelScales, IntNetwork
+from rnnpool.integer.network import ChannelScales, IntNetwork, flash_bytes
 from rnnpool.integer.quantise import quantise
 from rnnpool.integer.report import decibels, layer_errors
 from rnnpool.integer.rnnpool2d import IntRNNPool
-from rnnpool.integer.tensors import Quantisation
+from rnnpool.integer.tensors import Quantisation, per_channel_int4
 
 # What was measured, less about 3 dB. 8-bit values of even spread have 50 dB; random layers in a row amplify errors.
 SQNR = {"pyramid": 26, "piecewise": 15, "anchors": 17, "classifier": 37, "flattened": 35}
@@ -261,3 +261,38 @@ def test_values_that_are_not_finite_are_named() -> None:
     network = fuse(lower(module, shape))
     with pytest.raises(InputError, match=r"layer features\.1\.body\.0\.0 gives values that are not finite"):
         quantise(network, observe(network, batches(images_of(shape))), METHODS["minmax"])
+
+
+def thin_network() -> nn.Module:
+    """1x1 convolutions of 16, 4 and 4 pixels."""
+    torch.manual_seed(4)
+    first = nn.Sequential(nn.Conv2d(1, 32, 3, 4, 1), nn.ReLU(), nn.Conv2d(32, 64, 1), nn.ReLU())
+    second = nn.Sequential(nn.Conv2d(64, 64, 3, 2, 1, groups=64), nn.Conv2d(64, 48, 1), nn.ReLU(), nn.Conv2d(48, 64, 1))
+    return nn.Sequential(first, second, nn.Conv2d(64, 8, 1))
+
+
+def test_weights_of_4_bits() -> None:
+    module, images = thin_network(), images_of((1, 16, 16), seed=5)
+    full = convert(module, (1, 16, 16), images, method="minmax")
+    thin = convert(module, (1, 16, 16), images, method="minmax", nibbles=4)
+    bits = [n.op.nibbles for n in thin.network.nodes if isinstance(n.op, IntConv)]
+    assert bits == [False, False, False, True, True, False]
+    assert not any(n.op.nibbles for n in full.network.nodes if isinstance(n.op, IntConv))
+    saved = flash_bytes(full.network)["weights"] - flash_bytes(thin.network)["weights"]
+    assert saved == 64 * 48  # half of both layers
+    assert thin.network.metadata["nibbles"] == "4"
+    assert 12 < sqnr(module, thin.network, images) < sqnr(module, full.network, images)
+
+
+def test_cutting_large_weights_helps_the_others() -> None:
+    weights = np.random.default_rng(6).normal(size=(20, 64))
+    stored, scales = per_channel_int4(weights)
+    assert np.abs(stored).max() == 7
+    plain = np.abs(weights).max(axis=1) / 7
+    errors = [
+        ((np.clip(np.rint(weights / s[:, None]), -7, 7) * s[:, None] - weights) ** 2).sum() for s in (scales, plain)
+    ]
+    assert ((stored * scales[:, None] - weights) ** 2).sum() == pytest.approx(errors[0])
+    assert errors[0] < 0.9 * errors[1]
+    assert (per_channel_int4(weights, 0.6)[1] >= 0.6).all()
+    assert per_channel_int4(np.zeros((1, 4)))[1] == 1

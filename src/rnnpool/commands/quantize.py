@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=16,
         help="of what RNNPool keeps between rows: 8 take half of its RAM (default: 16)",
     )
+    parser.add_argument(
+        "--nibbles",
+        metavar="PIXELS",
+        type=int,
+        default=0,
+        help="weights of 4 bits in 1x1 convolutions with at most PIXELS results a channel: less flash (default: 0)",
+    )
     parser.add_argument("--out", metavar="FILE", type=Path, help="default: MODEL-int8.safetensors")
     parser.add_argument("--evaluate", metavar="DIR", type=Path, help="measure both networks on this data set")
     parser.add_argument("--report", action="store_true", help="print the error of every layer")
@@ -69,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
             subject.viewed,
             subject.shape,
             subject.images(paths),
+            nibbles=args.nibbles,
             name=getattr(subject.module, "registry_name", None),
             method=args.ranges,
             narrow=args.state_bits == 8,

@@ -14,6 +14,7 @@ from rnnpool.compile.pack import (
     expand_sizes,
     pack_dense,
     pack_depthwise,
+    pack_nibbles,
     pack_pointwise,
     round_up,
     row_pitch,
@@ -33,6 +34,7 @@ HEADERS = (
     "rnp_fastgrnn.h",
     "rnp_l2norm.h",
     "rnp_mean.h",
+    "rnp_nibbles.h",
     "rnp_pair.h",
     "rnp_rnnpool.h",
 )
@@ -153,22 +155,50 @@ def depthwise_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
     return KernelCase(name, Case(code, arrays), read, with_padding(y, conv.zero_out), y.size * 9)
 
 
+def nibbles_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
+    """A 1x1 convolution with weights of 4 bits over a row of pixels (C, 1, W)."""
+    y = conv.run(x)
+    channels, _, width = x.shape
+    outputs = round_up(len(conv.weights), 2)
+    source = PlanarMap.of(x, 1, conv.zero_in)
+    code = f"""
+    const rnp_conv layer = {{{{{channels}, 1, 1, 1, 0}}, @weights, {outputs}, {width}, {row_pitch(width)},
+                             {conv.zero_out}}};
+    if (rnp_nibbles_conv_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
+    rnp_nibbles_conv_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT}, @buffer);"""
+    arrays: dict[str, NDArray] = {
+        "x": source.memory,
+        "weights": pack_nibbles(conv),
+        "buffer": np.zeros(10 * round_up(channels) + 16, np.uint8),
+        "out": np.zeros(LEFT + outputs * row_pitch(width), np.uint8),
+    }
+
+    def read(arrays: Mapping[str, NDArray]) -> NDArray:
+        return read_map(arrays["out"], outputs, 1, width)[: len(conv.weights)]
+
+    name = f"1x1 of 4 bits, {width} pixels, {channels} -> {len(conv.weights)}"
+    return KernelCase(name, Case(code, arrays), read, with_padding(y, conv.zero_out), y.size * channels)
+
+
 def expand_project_case(expand: IntConv, project: IntConv, x: NDArray[np.uint8]) -> KernelCase:
-    """Two 1x1 convolutions over a row of pixels (C, 1, W) by rnp_pair_row."""
+    """Two 1x1 convolutions over a row (C, 1, W): rnp_pair_row, or rnp_nibbles_pair_row if 4 bits hold both."""
     y = project.run(expand.run(x))
     channels, _, width = x.shape
     inner, outputs = len(expand.weights), len(project.weights)
     source = PlanarMap.of(x, 1, expand.zero_in)
+    nibbles = expand.nibbles and project.nibbles
+    prefix, pack = ("rnp_nibbles_pair", pack_nibbles) if nibbles else ("rnp_pair", pack_pointwise)
+    buffer = 8 * (round_up(channels) + inner) + nibbles * (2 * max(round_up(channels), inner) + 16)
     code = f"""
     const rnp_pair layer = {{{channels}, {inner}, {outputs}, {width}, @expand, @project, {row_pitch(width)},
                              {project.zero_out}}};
-    if (rnp_pair_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
-    rnp_pair_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT}, @buffer);"""
+    if ({prefix}_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
+    {prefix}_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT}, @buffer);"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
-        "expand": pack_pointwise(expand),
-        "project": pack_pointwise(project),
-        "buffer": np.zeros(8 * (round_up(channels) + inner), np.uint8),
+        "expand": pack(expand),
+        "project": pack(project),
+        "buffer": np.zeros(buffer, np.uint8),
         "out": np.zeros(LEFT + outputs * row_pitch(width), np.uint8),
     }
 

@@ -24,14 +24,41 @@ def row_pitch(width: int, padding: int = 1) -> int:
 
 def pack_pointwise(conv: IntConv, multiple: int = 2) -> NDArray[np.uint32]:
     """rnp_pointwise.h: (O / 2, K / 2 + 4) words, O rounded up to ``multiple`` (even), K = ceil4(I * kh * kw)."""
-    flat = conv.weights.reshape(len(conv.weights), -1).astype(np.int64)
-    outputs, inputs = round_up(len(flat), multiple), round_up(flat.shape[1])
-    weights = np.zeros((outputs, inputs), np.int64)
+    weights = _padded_weights(conv, multiple)
+    return _with_scales(conv, _word_pairs(256 * weights[0::2] + weights[1::2]))
+
+
+def pack_nibbles(conv: IntConv) -> NDArray[np.uint32]:
+    """rnp_nibbles.h: (O / 2, K / 4 + 4) words, O rounded up to a multiple of 2, K = ceil4(I) of a 1x1 convolution.
+
+    Raises:
+        ValueError: weights that 4 bits do not hold.
+    """
+    if not conv.nibbles:
+        raise ValueError(f"weights reach {np.abs(conv.weights).max()}; 4 bits hold -7..7")
+    weights = _padded_weights(conv, 2) + 8
+    words = _word_pairs(256 * weights[0::2] + weights[1::2])  # (O / 2, K / 2), of bytes 1..15
+    return _with_scales(conv, words[:, 0::2] | words[:, 1::2] << 4)
+
+
+def _padded_weights(conv: IntConv, multiple: int) -> NDArray[np.int64]:
+    """(ceil(O), ceil4(I * kh * kw))."""
+    flat = conv.weights.reshape(len(conv.weights), -1)
+    weights = np.zeros((round_up(len(flat), multiple), round_up(flat.shape[1])), np.int64)
     weights[: len(flat), : flat.shape[1]] = flat
-    bias, multiplier = np.zeros((2, outputs), np.int64)
-    bias[: len(flat)], multiplier[: len(flat)] = conv.bias, conv.multiplier
-    halves = (256 * weights[0::2] + weights[1::2]) & 0xFFFF  # (O / 2, K)
-    words = halves[:, 0::2] | halves[:, 1::2] << 16  # (O / 2, K / 2)
+    return weights
+
+
+def _word_pairs(halves: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, K) halfwords -> (n, K / 2) words."""
+    halves = halves & 0xFFFF
+    return halves[:, 0::2] | halves[:, 1::2] << 16
+
+
+def _with_scales(conv: IntConv, words: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Biases before the words (pairs of outputs, n) of a pair's weights, multipliers behind them."""
+    bias, multiplier = np.zeros((2, 2 * len(words)), np.int64)
+    bias[: len(conv.bias)], multiplier[: len(conv.bias)] = conv.bias, conv.multiplier
     a, b = bias[0::2, None], bias[1::2, None]
     packed = np.concatenate([256 * a + b, b, words, multiplier[0::2, None], multiplier[1::2, None]], axis=1)
     return (packed & 0xFFFFFFFF).astype(np.uint32)
@@ -55,7 +82,7 @@ def pack_quads(weights: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def pack_gates(cell: IntCell) -> NDArray[np.uint32]:
-    """(units rounded up to a multiple of 4, 256)."""
+    """(units rounded up to a multiple of 4, entries)."""
     padded = np.zeros((round_up(len(cell.gates)), cell.gates.shape[1]), np.uint32)
     padded[: len(cell.gates)] = cell.gates
     return padded

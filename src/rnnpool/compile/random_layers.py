@@ -26,11 +26,12 @@ def random_conv(
     padding: tuple[int, int] = (0, 0),
     *,
     depthwise: bool = False,
+    most: int = 127,
 ) -> IntConv:
-    """A convolution whose results spread over 0..255 and beyond both ends; some weights are -127 or 127."""
-    drawn = rng.integers(-127, 128, (outputs, 1 if depthwise else channels, *kernel))
-    weights = np.where(rng.random(drawn.shape) < 0.1, 127 * np.sign(drawn), drawn).astype(np.int8)
-    spread = 90.0 * 73.0 * weights[0].size ** 0.5  # standard deviation of the sum, about
+    """A convolution whose results spread over 0..255 and beyond both ends; some weights are -most or most."""
+    drawn = rng.integers(-most, most + 1, (outputs, 1 if depthwise else channels, *kernel))
+    weights = np.where(rng.random(drawn.shape) < 0.1, most * np.sign(drawn), drawn).astype(np.int8)
+    spread = 90.0 * 73.0 * most / 127 * weights[0].size ** 0.5  # standard deviation of the sum, about
     multiplier = (2.0**32 * rng.uniform(40, 160, outputs) / spread).astype(np.int64)
     zero_in, zero_out = (int(value) for value in rng.integers(0, 256, 2))
     centre = rng.uniform(0, 256, outputs) * 2.0**32 / multiplier

@@ -4,7 +4,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rnnpool.compile.pack import EXPAND_GROUP, pack_depthwise, pack_pointwise, rnnpool_arrays, round_up, row_pitch
+from rnnpool.compile.pack import (
+    EXPAND_GROUP,
+    pack_depthwise,
+    pack_nibbles,
+    pack_pointwise,
+    rnnpool_arrays,
+    round_up,
+    row_pitch,
+)
 from rnnpool.compile.places import KEPT, OPEN, OUTPUT, SCRATCH, Place
 from rnnpool.compile.schedule import ALIGNMENT, Plan
 from rnnpool.compile.stages import Stage
@@ -102,13 +110,17 @@ class StageCode:
         assert isinstance(op, IntConv)
         i, (source,) = stage.index, stage.sources[:1]
         (kh, kw), (sh, sw), (ph, pw) = op.weights.shape[2:], op.stride, op.padding
-        weights = self._keep(stage, "weights", pack_pointwise(op))
+        pack = pack_nibbles if stage.nibbles else pack_pointwise
+        weights = self._keep(stage, "weights", pack(op))
         stride, zero = self._place(stage)
         outputs = round_up(len(op.weights), 2)
         constants = [
             f"static const rnp_conv conv_{i} = {{{{{op.weights.shape[1]}, {kh}, {kw}, {sw}, {pw}}}, {weights}, "
             f"{outputs}, {stage.width}, {stride}, {zero}}};"
         ]
+        if stage.nibbles:
+            call = f"(&conv_{i}, from, stride, {{}}, {self._at(stage, SCRATCH)});"
+            return self._finish(stage, constants, _one_row(i, source), "rnp_nibbles_conv_row", call)
         body = [
             f"const uint8_t *rows[{kh}];",
             f"int32_t strides[{kh}];",
@@ -123,20 +135,17 @@ class StageCode:
         assert isinstance(inner, IntConv)
         assert isinstance(outer, IntConv)
         i, source = stage.index, stage.sources[0]
-        first = self._keep(stage, "weights_inner", pack_pointwise(inner))
-        second = self._keep(stage, "weights", pack_pointwise(outer))
+        pack = pack_nibbles if stage.nibbles else pack_pointwise
+        first = self._keep(stage, "weights_inner", pack(inner))
+        second = self._keep(stage, "weights", pack(outer))
         stride, zero = self._place(stage)
         constants = [
             f"static const rnp_pair pair_{i} = {{{inner.weights.shape[1]}, {len(inner.weights)}, "
             f"{round_up(len(outer.weights), 2)}, {stage.width}, {first}, {second}, {stride}, {zero}}};"
         ]
-        body = [
-            "int32_t stride;",
-            f"const int32_t row = stream.progress[{i}].made;",
-            f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
-        ]
         call = f"(&pair_{i}, from, stride, {{}}, {self._at(stage, SCRATCH)});"
-        return self._finish(stage, constants, body, "rnp_pair_row", call)
+        kernel = "rnp_nibbles_pair_row" if stage.nibbles else "rnp_pair_row"
+        return self._finish(stage, constants, _one_row(i, source), kernel, call)
 
     def _finish(
         self, stage: Stage, constants: list[str], body: list[str], kernel: str, call: str
@@ -362,6 +371,15 @@ class StageCode:
             "}",
         ]
         return constants, body
+
+
+def _one_row(index: int, source: Stage) -> list[str]:
+    """Of a stage whose row comes from one row of its source's."""
+    return [
+        "int32_t stride;",
+        f"const int32_t row = stream.progress[{index}].made;",
+        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+    ]
 
 
 def _if_first(statement: str) -> list[str]:

@@ -45,6 +45,13 @@ class Stage(Step):
         return self.ints[-1] if self.added is None else self.added
 
     @property
+    def nibbles(self) -> bool:
+        """Whether its kernel takes weights of 4 bits, and gets some."""
+        wanted = self.kind == "pair" or (self.kind == "conv" and _is_pointwise(self.ints[0]))
+        ops = [node.op for node in self.ints]
+        return wanted and not self.wide and all(isinstance(op, IntConv) and op.nibbles for op in ops)
+
+    @property
     def rows(self) -> int:
         return self.last.shape[1]
 

@@ -13,7 +13,7 @@ from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
 from rnnpool.integer.fuse import fuse
 from rnnpool.integer.images import batches
-from rnnpool.integer.layers import RNNPooling
+from rnnpool.integer.layers import Convolution, RNNPooling
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.quantise import quantise
 from rnnpool.integer.real_network import RealNetwork
@@ -21,6 +21,7 @@ from rnnpool.integer.report import output_sqnr
 
 _HELD_OUT = 4  # every 4th image is not calibrated with, but measures the methods
 _MOST_HELD_OUT = 16
+_FEWEST_NIBBLES = 2048
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def convert(
     *,
     method: str | None = None,
     narrow: bool = False,
+    nibbles: int = 0,
     name: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Conversion:
@@ -58,6 +60,7 @@ def convert(
             methods (of one image, that one).
         method: a key of ``calibrate.METHODS``; None: the one with the least error of the outputs.
         narrow: keep RNNPool's states and summaries in 8 bits between rows; 16 otherwise.
+        nibbles: 1x1 convolutions whose results have at most that many pixels get weights of 4 bits (``use_nibbles``).
         name: of the network; None: its registry name, or its class.
         metadata: more entries for the file.
 
@@ -70,6 +73,7 @@ def convert(
     for layer in real.layers:
         if isinstance(layer, RNNPooling):
             layer.narrow = narrow
+    use_nibbles(real, nibbles)
     seen, held_out = _split(images)
     statistics = observe(real, batches(seen))
     sqnr, networks = {}, {}
@@ -83,9 +87,23 @@ def convert(
         "images": str(len(images)),
         "output_sqnr_db": f"{sqnr[best]:.2f}",
         "state_bits": "8" if narrow else "16",
-    }
+    } | ({"nibbles": str(nibbles)} if nibbles else {})
     networks[best].metadata.update(entries | dict(metadata or {}))
     return Conversion(real, networks[best], best, sqnr, held_out)
+
+
+def use_nibbles(network: RealNetwork, pixels: int) -> None:
+    """Give weights of 4 bits to the 1x1 convolutions of maps with at most ``pixels`` pixels.
+
+    They are unpacked whenever they are used, which costs little where pixels are few, and that is also where a network
+    has most of its weights. Small layers (fewer than 2048 weights) and those that end the network keep their 8 bits.
+    """
+    for layer in network.layers:
+        if isinstance(layer, Convolution):
+            pointwise = layer.weight.shape[2:] == (1, 1) and layer.stride == (1, 1) and not layer.depthwise
+            few = layer.shape[1] * layer.shape[2] <= pixels
+            inside = layer not in network.outputs
+            layer.nibbles = pointwise and few and inside and layer.weight.numel() >= _FEWEST_NIBBLES
 
 
 def _split(images: Sequence[NDArray[np.uint8]]) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:

@@ -16,7 +16,7 @@ from rnnpool.integer.arithmetic import (
     saturate_u8,
     to_multiplier,
 )
-from rnnpool.integer.tensors import Quantisation, per_channel_int8
+from rnnpool.integer.tensors import NIBBLE, Quantisation, per_channel_int4, per_channel_int8
 
 # Weights that move the output by less than this of its unit get a coarser scale, so that biases stay within 2^23.
 SMALLEST_RATIO = 2.0**-14
@@ -39,6 +39,11 @@ class IntConv:
     zero_in: int
     zero_out: int  # of the uint8 result; what its rows are padded with
     depthwise: bool = False
+
+    @property
+    def nibbles(self) -> bool:
+        """Whether 4 bits hold the weights."""
+        return bool(np.abs(self.weights).max(initial=0) <= NIBBLE)
 
     def accumulate(self, x: NDArray[np.uint8]) -> Ints:
         """(I, H, W) uint8 -> (O, OH, OW) int64 accumulators."""
@@ -84,18 +89,20 @@ def quantise_convolution(
     stride: tuple[int, int] = (1, 1),
     padding: tuple[int, int] = (0, 0),
     depthwise: bool = False,
+    nibbles: bool = False,
 ) -> IntConv:
     """Integers of a convolution (batch norm folded in) whose uint8 output has quantisation ``y``.
 
     Args:
         weights: (O, I, kh, kw) real; depthwise (C, 1, kh, kw).
         bias: (O,) real.
+        nibbles: weights of 4 bits instead of 8.
 
     Raises:
         InputError: the output's range is too narrow for its weights, or a sum may overflow.
     """
     scale_out = np.full(len(weights), y.scale)
-    conv = _quantise(weights, bias, x, scale_out, y.zero_point, stride, padding, depthwise)
+    conv = _quantise(weights, bias, x, scale_out, y.zero_point, stride, padding, depthwise, nibbles)
     conv.check_limits()
     return conv
 
@@ -125,13 +132,14 @@ def _quantise(
     stride: tuple[int, int],
     padding: tuple[int, int],
     depthwise: bool,
+    nibbles: bool = False,
 ) -> IntConv:
     real_bias = np.zeros(len(weights)) if bias is None else np.asarray(bias, np.float64)
     # Coarser weights where they would not be felt, and where a sum of so many would leave the accumulator.
     smallest = np.maximum(
         SMALLEST_RATIO * scale_out / x.scale, _fitting_scale(weights, real_bias, x, scale_out * zero_out)
     )
-    stored, scales = per_channel_int8(weights, smallest)
+    stored, scales = per_channel_int4(weights, smallest) if nibbles else per_channel_int8(weights, smallest)
     ratio = x.scale * scales / scale_out
     # The output's zero point, and what the input's zero point contributes to every sum.
     start = np.rint(real_bias / (x.scale * scales) + zero_out / ratio)

@@ -164,7 +164,8 @@ def flash_bytes(network: IntNetwork) -> dict[str, int]:
     for node in network.nodes:
         for name, array in _arrays(node.op):
             kind = {"weights": "weights", "hidden": "weights", "gates": "gate tables"}.get(name, "biases, scales")
-            sizes[kind] += array.nbytes
+            halved = name == "weights" and isinstance(node.op, IntConv) and node.op.nibbles
+            sizes[kind] += array.nbytes // (2 if halved else 1)
     return sizes
 
 

@@ -110,7 +110,7 @@ def gate_table(
     nu: float,
     gates: str,
 ) -> NDArray[np.uint32]:
-    """(h, ENTRIES) entries c * 2^15 + z at the middle of each step; z + |c| <= 32767 keeps states in range; c is even."""
+    """(h, ENTRIES): c * 2^15 + z at the middle of each step; z + |c| <= 32767 keeps states in range; c is even."""
     pre = first[:, None] + step[:, None] * (np.arange(ENTRIES) + 0.5)
     z_in, c_in = pre + np.asarray(bias_gate, float)[:, None], pre + np.asarray(bias_candidate, float)[:, None]
     if gates == "piecewise":

@@ -47,6 +47,8 @@ class Quantisation:
 # The networks' input (v - 128) / 128 is the camera's byte itself.
 IMAGE = Quantisation(1 / 128, 128)
 
+NIBBLE = 7  # the largest weight of 4 bits; -8 is not used
+
 
 def per_channel_int8(
     weights: NDArray, smallest: NDArray[np.float64] | float = 0.0
@@ -62,3 +64,24 @@ def per_channel_int8(
     scales = np.where(scales > 0, scales, 1.0)
     shape = (-1,) + (1,) * (weights.ndim - 1)
     return np.clip(np.rint(weights / scales.reshape(shape)), -127, 127).astype(np.int8), scales
+
+
+def per_channel_int4(
+    weights: NDArray, smallest: NDArray[np.float64] | float = 0.0
+) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Symmetric weights -7..7 and the scale of each output channel, of those tried the one with the least square error.
+
+    With so few levels it pays to cut a channel's largest weights, so that the others get finer steps.
+
+    Args:
+        smallest: as in ``per_channel_int8``.
+    """
+    weights = np.asarray(weights, np.float64)
+    flat = weights.reshape(len(weights), -1)
+    largest = np.abs(flat).max(axis=1, initial=0.0)
+    scales = np.maximum(np.linspace(0.5, 1.0, 26)[:, None] * largest / NIBBLE, smallest)  # (tried, O)
+    scales = np.where(scales > 0, scales, 1.0)
+    stored = np.clip(np.rint(flat / scales[..., None]), -NIBBLE, NIBBLE)  # (tried, O, I)
+    errors = ((stored * scales[..., None] - flat) ** 2).sum(axis=2)
+    best, channels = errors.argmin(axis=0), np.arange(len(flat))
+    return stored[best, channels].reshape(weights.shape).astype(np.int8), scales[best, channels]

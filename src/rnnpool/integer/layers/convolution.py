@@ -14,7 +14,7 @@ from rnnpool.graph.ops.conv import Pair
 from rnnpool.integer.arithmetic import RESULT_LIMIT
 from rnnpool.integer.convolution import IntConv, quantise_convolution, quantise_to_i16
 from rnnpool.integer.layers.base import FINEST, Layer
-from rnnpool.integer.tensors import Quantisation
+from rnnpool.integer.tensors import NIBBLE, Quantisation
 
 _ROUNDING = 1.02  # room for stored numbers that are rounded up
 
@@ -29,6 +29,7 @@ class Convolution(Layer):
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
     depthwise: bool = False
+    nibbles: bool = False  # weights of 4 bits
 
     def real(self, *inputs: Tensor) -> Tensor:
         groups = len(self.weight) if self.depthwise else 1
@@ -42,9 +43,8 @@ class Convolution(Layer):
         positive, negative = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
         bias = as_array(self.bias)
         reach = np.maximum(high * positive + low * negative + bias, -(low * positive + high * negative + bias))
-        return max(
-            float(reach.max()) * _ROUNDING / (RESULT_LIMIT - 256), FINEST * x.scale * float(np.abs(weight).max()) / 127
-        )
+        largest = float(np.abs(weight).max()) / (NIBBLE if self.nibbles else 127)
+        return max(float(reach.max()) * _ROUNDING / (RESULT_LIMIT - 256), FINEST * x.scale * largest)
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntConv:
         return quantise_convolution(
@@ -55,6 +55,7 @@ class Convolution(Layer):
             stride=self.stride,
             padding=self.padding,
             depthwise=self.depthwise,
+            nibbles=self.nibbles,
         )
 
     def quantise_wide(self, inputs: Sequence[Quantisation], scales: NDArray[np.float64]) -> IntConv:
