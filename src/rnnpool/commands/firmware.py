@@ -1,6 +1,7 @@
 """``rnnpool firmware``: an integer network compiled, run on an emulated Cortex-M4, and measured."""
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from rnnpool.integer.network import IntNetwork
 
 EPILOG = """\
-FILE is what rnnpool quantize wrote. Each image is scaled to fit the network's input and put into its upper left corner.
+FILE is what rnnpool quantize wrote. Each image is scaled to fit the network's input and put into its upper left corner;
+of a classifier that says what it was trained on, the middle of the image is taken as rnnpool evaluate does.
 Needs arm-none-eabi-gcc and qemu-system-arm; instructions are exact, cycles and seconds (at 168 MHz) are estimates.
 
 example:
   rnnpool firmware face-tiny-int8.safetensors photo.jpg --layers
 """
+
+_CLASSES = 5  # how many of a classifier's are printed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +76,11 @@ def _fit(path: Path, network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]"
     from PIL import Image
 
     from rnnpool.images import load_image
+    from rnnpool.integer.images import centre_crops
 
     channels, height, width = network.image.shape
+    if "test_crop" in network.metadata:
+        return centre_crops([path], channels, (height, width), float(network.metadata["test_crop"]))[0], 1.0
     image = load_image(path).convert("L" if channels == 1 else "RGB")
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -84,7 +91,7 @@ def _fit(path: Path, network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]"
 
 
 def _detections(network: "IntNetwork", outputs: "list[NDArray[np.int16]]", scale: float, threshold: float) -> list[str]:
-    """What a detector found, in pixels of the original image; scores of anything else."""
+    """What a detector found, in pixels of the original image; a classifier's best classes; numbers of anything else."""
     import numpy as np
     import torch
 
@@ -92,6 +99,9 @@ def _detections(network: "IntNetwork", outputs: "list[NDArray[np.int16]]", scale
     from rnnpool.integer.detector import IntDetector
 
     real = network.real_outputs(outputs)
+    if "classes" in network.metadata:
+        scores = sorted(zip(real[0].ravel(), json.loads(network.metadata["classes"]), strict=True), reverse=True)
+        return [f"{name}  {score:.2f}" for score, name in scores[:_CLASSES]]
     if any(network.vectors):
         return [f"output {i}: {np.array2string(value, precision=3)}" for i, value in enumerate(real)]
     head = IntDetector.of_registry(network).head

@@ -80,7 +80,11 @@ def run(args: argparse.Namespace) -> int:
             name=getattr(subject.module, "registry_name", None),
             method=args.ranges,
             narrow=args.state_bits == 8,
-            metadata={"weights": Path(args.weights or "default").name, "calibrated_on": args.calibrate.name},
+            metadata={
+                "weights": Path(args.weights or "default").name,
+                "calibrated_on": args.calibrate.name,
+                **subject.entries,
+            },
         )
     save_network(conversion.network, out)
     screen = console()

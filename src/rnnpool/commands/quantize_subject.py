@@ -45,6 +45,13 @@ class Subject:
         usual = {128.0} >= {*self.view.get("mean", ()), *self.view.get("std", ())}
         return self.module if usual else Viewed(self.module, self.view["mean"], self.view["std"])
 
+    @property
+    def entries(self) -> dict[str, str]:
+        """What a classifier's integers are to say of it: how it sees images, and what its outputs mean."""
+        if not self.classes:
+            return {}
+        return {"classes": json.dumps(self.classes), "test_crop": str(self.view["test_crop"])}
+
     def images(self, paths: list[Path]) -> list["NDArray"]:
         """Bytes (C, H, W) as the network sees them in use: whole for a detector, the middle for all others."""
         from rnnpool.integer.images import CENTRE, centre_crops, whole_images

@@ -83,13 +83,13 @@ def _pooled(model: Classifier, pictures: np.ndarray, mean: tuple[float, ...], st
 
 def plot_scaling(scaling: Scaling, title: str, path: Path) -> None:
     """Each output a dot in the colour of its line's angle; the angles that were trained on are named."""
-    drawn, (axes,) = figure(1, (8, 6.5))
+    drawn, (axes,) = figure(1, (8, 6))
     dots = axes.scatter(*scaling.points.T, c=scaling.angles, cmap="hsv", vmin=0, vmax=180, s=9, alpha=0.7)
     for angle in ANGLES:
         middle = np.median(scaling.points[scaling.angles == angle], axis=0)
         box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.8, "linewidth": 0.5}
         axes.annotate(f"{angle}°", middle, ha="center", va="center", fontsize=9, bbox=box)
-    drawn.colorbar(dots, label="angle of the line, degrees", ticks=range(0, 181, 20))
+    drawn.colorbar(dots, location="bottom", shrink=0.8, label="angle of the line, degrees", ticks=range(0, 181, 20))
     axes.set(title=title, xlabel=f"two dimensions, {scaling.share:.0%} of the variance", aspect="equal")
     axes.grid(alpha=0.3)
     save(drawn, path)

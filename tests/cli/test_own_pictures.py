@@ -1,0 +1,60 @@
+"""A user's own pictures, from folders to the microcontroller, by the commands of the guides."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from made_pictures import write_pictures
+from rnnpool.cli import main
+from rnnpool.integer.storage import load_network
+from rnnpool.target.toolchain import missing_tools
+
+SMALL = ["train.images=160", "train.batch_size=8", "data.size=32", "train.workers=0", "train.threads=1"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("own")
+    write_pictures(root / "pictures", {"red": 14, "green": 10, "blue": 12}, suffixes=(".png", ".webp"))
+    command = ["train", "pictures", "--data", str(root / "pictures"), "--out", str(root / "run"), *SMALL]
+    assert main([*command, "train.evaluate_every=0", "train.lr=0.01"]) == 0
+    return root
+
+
+def test_evaluation_tells_one_class_from_another(trained, tmp_path, capsys):
+    weights = str(trained / "run" / "best.safetensors")
+    command = ["evaluate", "--data", str(trained / "pictures"), "--weights", weights, "--out", str(tmp_path)]
+    assert main([*command, "--json", str(tmp_path / "figures.json")]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    confusion = np.array(figures["confusion"])
+    assert figures["classes"] == ["blue", "green", "red"]
+    assert confusion.sum(axis=1).tolist() == [2, 2, 3]  # a fifth of each class
+    assert figures["top1"] == pytest.approx(np.trace(confusion) / confusion.sum())
+    with Image.open(tmp_path / "confusion.png") as image:
+        assert min(image.size) > 400
+    assert "the 20% that training held out" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(missing_tools() is not None, reason=f"firmware: {missing_tools()}")
+def test_to_the_chip_with_the_names_of_the_classes(trained, tmp_path, capsys):
+    """The chip sees the middle of a picture, as evaluation does: what is at its border must not matter."""
+    weights, out = str(trained / "run" / "best.safetensors"), str(tmp_path / "mine.safetensors")
+    command = ["quantize", "mobilenet_v2_035-rnnpool", "--weights", weights, "--out", out]
+    assert main([*command, "--calibrate", str(trained / "pictures"), "--images", "8", "--ranges", "minmax"]) == 0
+    assert json.loads(load_network(out).metadata["classes"]) == ["blue", "green", "red"]
+    inner = np.random.default_rng(3).integers(0, 256, (80, 80, 3)).astype(np.uint8)
+    for name, border in (("plain", 0), ("framed", 255)):
+        wide = np.full((80, 240, 3), border, np.uint8)
+        wide[:, 80:160] = inner
+        Image.fromarray(wide).save(tmp_path / f"{name}.png")
+    capsys.readouterr()
+    assert main(["firmware", out, str(tmp_path / "plain.png"), str(tmp_path / "framed.png")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("bit for bit the simulator") == 2
+    scores = re.findall(r"^  (blue|green|red)  (-?[\d.]+)$", said, re.MULTILINE)
+    assert len(scores) == 6
+    assert scores[:3] == scores[3:]
+    assert [float(score) for _, score in scores[:3]] == sorted((float(s) for _, s in scores[:3]), reverse=True)
