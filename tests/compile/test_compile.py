@@ -177,8 +177,7 @@ def test_classifier_on_the_host(tmp_path, shape):
     assert host.begin(missing=True) == -6
 
 
-@pytest.mark.parametrize("shape", [(1, 33, 46), (1, 41, 37)])
-@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize(("shape", "narrow"), [((1, 33, 46), False), ((1, 41, 37), True)])
 def test_blocks_on_the_host(tmp_path, shape, narrow):
     """By rows, cut in the middle, and as the search cuts it: whatever shares memory, the numbers are the same."""
     torch.manual_seed(4)

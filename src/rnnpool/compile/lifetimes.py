@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, Place
 from rnnpool.compile.stages import Stage
+from rnnpool.cost.arena import Span
 from rnnpool.cost.rowsim import RowRun
 
 LANDS = 0x80  # a schedule entry with this bit lets a row land; without, the stage acts
 
 Piece = tuple[Stage, int]
-Span = tuple[int, int]  # moments, both included
 
 
 @dataclass

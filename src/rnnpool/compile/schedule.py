@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
-from rnnpool.compile.lifetimes import LANDS, Life, Piece, Span, play
+from rnnpool.compile.lifetimes import LANDS, Life, Piece, play
 from rnnpool.compile.pack import expand_sizes, rnnpool_sizes, round_up, row_pitch
 from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, SHIFT, Place, place_rows
 from rnnpool.compile.stages import Stage
-from rnnpool.cost.arena import pack
+from rnnpool.cost.arena import Placement, Span, place, usage
 from rnnpool.cost.rowsim import RowRun, run_rows
 from rnnpool.errors import InputError
 from rnnpool.integer.convolution import IntConv
@@ -27,6 +27,7 @@ from rnnpool.integer.rnnpool2d import IntRNNPool
 ALIGNMENT = 8  # of the arena
 SLACK = 32  # bytes behind the last piece, which tiles of four pixels may read
 PIECE_ALIGNMENT = 4
+NEAR = 1.005  # times the bytes in use at one moment: an arena that is small enough
 _PROGRESS_BYTES = 12  # rnp_progress
 CONTEXT_BYTES = 64  # the header of the arena, pointers of 8 bytes included
 
@@ -40,22 +41,13 @@ class Buffer:
     spans: list[Span]
     offset: int = 0
 
-    @property
-    def moments(self) -> int:
-        """The moments as the bits of a number."""
-        bits = 0
-        for begin, end in self.spans:
-            bits |= ((1 << (end - begin + 1)) - 1) << begin
-        return bits
-
 
 @dataclass
 class Plan:
     """The whole arena and the schedule.
 
     ``acts`` holds for every image row the entries to be worked off: a stage's index, or LANDS + its index. ``cuts`` are
-    the indices of the stages that begin a phase. ``live`` is the most that is in use at one moment: no packing of these
-    pieces needs less.
+    the indices of the stages that begin a phase. ``placement`` says how good the packing is.
     """
 
     stages: list[Stage]
@@ -64,21 +56,19 @@ class Plan:
     offsets: dict[Piece, int]  # of what stages keep and need, rows aside
     progress: int  # offset of rnp_progress [stages]; the header of the arena is at 0
     bytes: int
-    live: int
+    placement: Placement
     acts: list[list[int]]
     buffers: list[Buffer] = field(default_factory=list)
 
     def fullest(self) -> list[tuple[str, int]]:
         """What is in use at the moment with most in use, by owner, and the bytes; the largest first."""
 
-        def used(moment: int) -> list[Buffer]:
-            return [buffer for buffer in self.buffers if buffer.moments >> moment & 1]
-
-        begins = {begin for buffer in self.buffers for begin, _ in buffer.spans}
-        fullest = max(sorted(begins), key=lambda moment: sum(buffer.bytes for buffer in used(moment)))
+        used = usage([buffer.bytes for buffer in self.buffers], [buffer.spans for buffer in self.buffers])
+        fullest = used.index(max(used))
         found: dict[str, int] = {}
-        for buffer in used(fullest):
-            found[buffer.name] = found.get(buffer.name, 0) + buffer.bytes
+        for buffer in self.buffers:
+            if any(begin <= fullest <= end for begin, end in buffer.spans):
+                found[buffer.name] = found.get(buffer.name, 0) + buffer.bytes
         return sorted(found.items(), key=lambda item: -item[1])
 
 
@@ -126,22 +116,22 @@ def _search(runner: _Runner) -> tuple[int, ...]:
     limit = runner.peak(1, count)
     crossing = [_crossing(stages, cut) for cut in range(count)]
     # Within a block more crosses than before and behind it. Maps that alone exceed the plan without cuts never pay.
-    places = [
+    possible = [
         cut
         for cut in range(2, count)
         if crossing[cut] < limit and crossing[cut] <= min(crossing[cut - 1], crossing[min(cut + 1, count - 1)])
     ]
     best: dict[int, tuple[int, int, int]] = {1: (0, 0, 1)}  # beginning of a phase: peak so far, phases, the one before
-    for start in [1, *places]:
+    for start in [1, *possible]:
         before, phases, _ = best[start]
-        for stop in [place for place in [*places, count] if place > start]:
+        for stop in [cut for cut in [*possible, count] if cut > start]:
             entry = (max(before, runner.peak(start, stop)), phases + 1, start)
             if stop not in best or entry < best[stop]:
                 best[stop] = entry
     cuts = []
-    place = count
-    while (place := best[place][2]) != 1:
-        cuts.append(place)
+    cut = count
+    while (cut := best[cut][2]) != 1:
+        cuts.append(cut)
     return tuple(cuts[::-1])
 
 
@@ -165,12 +155,12 @@ def _plan(runner: _Runner, cuts: tuple[int, ...]) -> Plan:
     life = play(stages, runs, places)
     pieces = _pieces(places, life)
     head = CONTEXT_BYTES + round_up(_PROGRESS_BYTES * len(stages), ALIGNMENT)
-    live = _most(pieces)
-    end = head + _pack(list(pieces.values()), live)
-    for buffer in pieces.values():
-        buffer.offset += head
-    for place in places.values():
-        _locate(place, pieces)
+    buffers = list(pieces.values())
+    placement = _place(buffers)
+    for buffer, offset in zip(buffers, placement.offsets, strict=True):
+        buffer.offset = head + offset
+    for value in places.values():
+        _locate(value, pieces)
     always = [(0, life.moments - 1)]
     fixed = [Buffer("header", CONTEXT_BYTES, always), Buffer("progress", head - CONTEXT_BYTES, always, CONTEXT_BYTES)]
     return Plan(
@@ -179,11 +169,20 @@ def _plan(runner: _Runner, cuts: tuple[int, ...]) -> Plan:
         places,
         {piece: buffer.offset for piece, buffer in pieces.items()},
         CONTEXT_BYTES,
-        round_up(end + SLACK, ALIGNMENT),
-        head + live,
+        round_up(head + placement.bytes + SLACK, ALIGNMENT),
+        placement,
         life.entries,
-        [*fixed, *pieces.values()],
+        [*fixed, *buffers],
     )
+
+
+def _place(buffers: Sequence[Buffer]) -> Placement:
+    """Offsets; by the solver only where it may save more than a little, since it takes its time."""
+    sizes, spans = [buffer.bytes for buffer in buffers], [buffer.spans for buffer in buffers]
+    found = place(sizes, spans, align=PIECE_ALIGNMENT, solver=False)
+    if found.bytes <= NEAR * found.least:
+        return found
+    return place(sizes, spans, align=PIECE_ALIGNMENT)
 
 
 def _pieces(places: dict[Stage, Place], life: Life) -> dict[Piece, Buffer]:
@@ -203,28 +202,7 @@ def _pieces(places: dict[Stage, Place], life: Life) -> dict[Piece, Buffer]:
 
 def _most(pieces: dict[Piece, Buffer]) -> int:
     """The most bytes in use at one moment."""
-    changes: dict[int, int] = {}
-    for buffer in pieces.values():
-        merged: list[Span] = []
-        for begin, end in sorted(buffer.spans):
-            if merged and begin <= merged[-1][1]:
-                merged[-1] = merged[-1][0], max(end, merged[-1][1])
-            else:
-                merged.append((begin, end))
-        for begin, end in merged:
-            changes[begin] = changes.get(begin, 0) + buffer.bytes
-            changes[end + 1] = changes.get(end + 1, 0) - buffer.bytes
-    return max(accumulate(change for _, change in sorted(changes.items())))
-
-
-def _pack(buffers: Sequence[Buffer], bound: int) -> int:
-    """Offsets such that buffers in use at the same moment do not overlap; returns the end."""
-    moments = [buffer.moments for buffer in buffers]
-    conflicts = [{j for j, b in enumerate(moments) if j != i and a & b} for i, a in enumerate(moments)]
-    offsets = pack([buffer.bytes for buffer in buffers], conflicts, bound, align=PIECE_ALIGNMENT)
-    for buffer, offset in zip(buffers, offsets, strict=True):
-        buffer.offset = offset
-    return max(buffer.offset + buffer.bytes for buffer in buffers)
+    return max(usage([buffer.bytes for buffer in pieces.values()], [buffer.spans for buffer in pieces.values()]))
 
 
 def _locate(place: Place, pieces: dict[Piece, Buffer]) -> None:
