@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from rnnpool.commands.image_files import ImageFile
-    from rnnpool.pipeline import Face
+    from rnnpool.integer.detector import IntDetector
+    from rnnpool.pipeline import Face, FaceDetector
 
 EPILOG = """\
 examples:
@@ -22,21 +23,31 @@ examples:
   rnnpool detect photo.jpg --out found                draw them: found/photo.png
   rnnpool detect photos/ more/ --json faces.json      folders, with all that is below them
   rnnpool detect photo.jpg --json - | jq '.[].faces'  JSON to stdout, and nothing else
+  rnnpool detect photo.jpg --engine c                 the microcontroller's integers, compiled for this machine
 
 The JSON file is a list with one entry an image, in the order of the inputs:
   [{"image": "photo.jpg", "width": 640, "height": 480,
     "faces": [{"x": 205.1, "y": 80.4, "width": 96.0, "height": 121.7, "score": 0.93}]}]
 x and y are the top left corner. All are pixels of the upright image (EXIF orientation applied), best score first.
 
+--engine int computes with the integers of rnnpool quantize, as their simulator does; --engine c runs the C that
+rnnpool compile writes, which gives the very same boxes. It is compiled with gcc the first time that an image of some
+size comes, and kept in ~/.cache/rnnpool. --weights is then a file of rnnpool quantize.
+
 An image that cannot be read is named on stderr and skipped; the exit status is then 1, and 2 if none could be read.
 """
+
+ENGINES = ("float", "int", "c")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("inputs", metavar="IMAGE|DIR", nargs="+", type=Path, help="image files, and folders of them")
-    parser.add_argument("--model", metavar="NAME", default="face-tiny", help="a detector's name (default: face-tiny)")
+    parser.add_argument("--model", metavar="NAME", help="a detector's name (default: face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="float", help="what computes: torch in float, or integers (default: float)"
+    )
     parser.add_argument(
         "--threshold", metavar="T", type=float, help="leave out faces that score less, 0..1 (default: 0.4)"
     )
@@ -61,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
         _check_json_target(Path(args.json), files)
 
     from rnnpool.images import load_image
-    from rnnpool.pipeline import FaceDetector, to_json_entry
+    from rnnpool.pipeline import to_json_entry
 
-    detector = FaceDetector.from_name(args.model, weights=args.weights or "default")
+    detector = open_detector(args.model, args.weights, args.engine)
     entries = []
     for i in _with_progress(range(len(files))):
         path = files[i].path
@@ -84,6 +95,41 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         _write_json(entries, args.json)
     return 1 if problems else 0
+
+
+def open_detector(model: str | None, weights: str | None, engine: str) -> "FaceDetector":
+    """The detector that ``--model``, ``--weights`` and ``--engine`` ask for."""
+    from rnnpool.pipeline import DEFAULT_MODEL, FaceDetector
+
+    if engine == "float":
+        return FaceDetector.from_name(model or DEFAULT_MODEL, weights=weights or "default")
+    return FaceDetector(_integers(model, weights, engine))
+
+
+def _integers(model: str | None, weights: str | None, engine: str) -> "IntDetector":
+    from rnnpool.compile.engine import CDetector
+    from rnnpool.integer.detector import IntDetector
+    from rnnpool.integer.storage import load_network
+    from rnnpool.models import model_info
+    from rnnpool.models.weights import find_shipped_weights
+    from rnnpool.pipeline import DEFAULT_MODEL
+
+    path: str | Path | None = weights
+    if path is None:
+        name = model_info(model or DEFAULT_MODEL).name
+        path = find_shipped_weights(f"{name}-int8")
+        if path is None:
+            raise InputError(
+                f"no integers of {name!r} are shipped; make them with rnnpool quantize {name}, and --weights"
+            )
+    network = load_network(path)
+    if model not in (None, network.name):
+        raise InputError(f"{path}: holds integers of model {network.name!r}, not of {model!r}")
+    if engine == "int":
+        return IntDetector.of_registry(network)
+    detector = CDetector.of_registry(network)
+    detector.notify = lambda what: print(f"rnnpool: {what}", file=sys.stderr, flush=True)
+    return detector
 
 
 def describe(name: str, faces: Sequence["Face"], copy: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class IntDetector(Detector):
         return results
 
     @classmethod
-    def load(cls, path: str | Path) -> "IntDetector":
+    def load(cls, path: str | Path) -> Self:
         """The detector of a file that ``rnnpool quantize`` wrote.
 
         Raises:
@@ -75,7 +76,7 @@ class IntDetector(Detector):
         return cls.of_registry(load_network(path))
 
     @classmethod
-    def of_registry(cls, network: IntNetwork) -> "IntDetector":
+    def of_registry(cls, network: IntNetwork) -> Self:
         """A detector with the head of the registered network of the same name."""
         head = registered_head(network.name)
         if head is None:

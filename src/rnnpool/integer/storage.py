@@ -34,11 +34,16 @@ _KINDS = {kind.__name__: kind for kind in _CLASSES}
 
 def save_network(network: IntNetwork, path: str | Path) -> None:
     """Write ``network``, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(network_bytes(network))  # save_file's would be readable by their owner alone
+
+
+def network_bytes(network: IntNetwork) -> bytes:
+    """The file of ``network``; equal networks have equal ones."""
     tensors: dict[str, NDArray] = {}
     # One entry: several would be written in an order that changes from run to run.
     metadata = {_ENTRY: json.dumps({"format": FORMAT, "network": _encode(network, "", tensors)})}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=metadata))  # save_file's would be readable by their owner alone
+    return save(tensors, metadata=metadata)
 
 
 def load_network(path: str | Path) -> IntNetwork:

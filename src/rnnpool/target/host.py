@@ -16,11 +16,11 @@ def build_shared_library(
     *,
     includes: Sequence[Path] = (),
     defines: Sequence[str] = (),
-    optimise: str = "-O2",
+    optimise: Sequence[str] = ("-O2",),
 ) -> Path:
     """Compile C99 into ``output`` (.so) for ``ctypes.CDLL``; CompileError on any warning."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    flags = ("-std=c99", optimise, *WARNING_FLAGS, "-shared", "-fPIC")
+    flags = ("-std=c99", *optimise, *WARNING_FLAGS, "-shared", "-fPIC")
     run_tool([find_tool(HOST_GCC), *flags, *_options(includes, defines), *sources, "-o", output])
     return output
 

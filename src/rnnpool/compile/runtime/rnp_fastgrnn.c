@@ -21,10 +21,12 @@ void rnp_fastgrnn_first(const rnp_fastgrnn *cell, const int16_t *p0, const int16
 
 /* sum of weights times the states of one lane; the weights of `unit` start at its pair's. */
 static int32_t dot(const int16_t *weights, int32_t unit, const int16_t *state, int32_t lane, int32_t units_in) {
-    const int16_t *const row = weights + (unit / 2) * 2 * units_in + (unit % 2) * 4;
+    const int16_t *w = weights + (unit / 2) * 2 * units_in + (unit % 2) * 4, *s = state + lane * 4;
     int32_t sum = 0;
-    for (int32_t k = 0; k < units_in; k++) {
-        sum += row[(k / 4) * 8 + k % 4] * state[(k / 4) * 8 + lane * 4 + k % 4];
+    for (int32_t k = 0; k < units_in; k += 4) {
+        sum += w[0] * s[0] + w[1] * s[1] + w[2] * s[2] + w[3] * s[3];
+        w += 8;
+        s += 8;
     }
     return sum;
 }
