@@ -29,6 +29,25 @@ def test_lossless_files(tmp_path, suffix):
     assert image_size(path) == (40, 30)
 
 
+@pytest.mark.parametrize(
+    ("least_side", "size"),
+    [(None, (400, 240)), (240, (400, 240)), (120, (200, 120)), (119, (200, 120)), (30, (50, 30))],
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(tmp_path, least_side, size):
+    """Means over blocks, by the decoder; the longer side in a file that a camera turned."""
+    large = np.kron(COLOUR[:24], np.ones((10, 10, 1), np.uint8))  # 400 x 240
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(Image.fromarray(np.rot90(large)), tmp_path / "a.jpg", quality=98, subsampling=0, exif=exif)
+    image = load_image(path, least_side)
+    assert image.size == image_size(path, least_side) == size
+    factor = 400 // size[0]
+    means = large.reshape(size[1], factor, size[0], factor, 3).mean((1, 3))
+    assert np.abs(np.asarray(image) - means).mean() < 4
+    other = saved(Image.fromarray(large), tmp_path / "a.png")
+    assert load_image(other, least_side).size == image_size(other, least_side) == (400, 240)
+
+
 def oriented(pixels, orientation):
     """How a camera that was held otherwise stores ``pixels``: the inverse of what the tag asks for."""
     inverse = {

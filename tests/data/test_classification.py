@@ -1,5 +1,7 @@
 """Training batches are a pure function of (seed, epoch, index); crops are what they claim to be."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from rnnpool.data.classification import (
     CentreImages,
     ImageAugment,
     TrainingImages,
+    least_side,
     normalise_pixels,
     random_windows,
 )
@@ -144,3 +147,14 @@ def test_settings_that_make_no_sense(images):
         ImageAugment(flip=2)
     with pytest.raises(InputError, match="test_crop is 0"):
         CentreImages(images, 16, 0)
+
+
+def test_photos_are_decoded_as_large_as_the_smallest_crop_needs():
+    """Of many drawn windows of an image of that size, none has fewer pixels than the network sees."""
+    augment = ImageAugment(crop_scale=(0.25, 1.0), crop_ratio=(3 / 4, 4 / 3))
+    side = least_side(augment, 128, 0.875)
+    assert 128 / math.sqrt(0.25 * 3 / 4) <= side < 128 / math.sqrt(0.25 * 3 / 4) + 1
+    drawn = np.random.default_rng(0).random((4000, 40))
+    windows = random_windows(np.full((4000, 2), side), drawn, augment.crop_scale, augment.crop_ratio)
+    assert 127 <= windows[:, 2:].min() < 140  # a window is rounded to pixels
+    assert least_side(ImageAugment((1.0, 1.0), (1.0, 1.0)), 32, 0.5) == 64  # the test's resizing

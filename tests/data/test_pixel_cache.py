@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from made_sets import write_image
 from rnnpool.data import pixel_cache
@@ -125,3 +126,15 @@ def test_a_worker_maps_the_file_itself(paths, tmp_path, images):
 def test_channels_are_one_or_three(paths, tmp_path):
     with pytest.raises(InputError, match="channels is 4; expected 1 \\(grey\\) or 3 \\(RGB\\)"):
         cached(paths, tmp_path, 4)
+
+
+def test_large_photos_are_cached_as_small_as_they_are_needed(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    photo = tmp_path / "images" / "photo.jpg"
+    photo.parent.mkdir()
+    Image.fromarray(pixels).resize((160, 120)).save(photo)
+    whole, small = cached([photo], tmp_path), cached([photo], tmp_path, least_side=60)
+    assert whole.size(0) == (160, 120)
+    assert small.size(0) == (80, 60)
+    np.testing.assert_array_equal(small[0], PixelFiles([photo], 3, least_side=60)[0])
+    assert cached([photo], tmp_path).size(0) == (160, 120)  # each has a file of its own

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
     data = json.loads(metadata.get("recipe", "{}")).get("data", {})
-    images, part = open_pictures(args.data, args.split, tuple(about["classes"]), view["channels"], data)
+    images, part = open_pictures(args.data, args.split, tuple(about["classes"]), view, data)
 
     started = time.perf_counter()
     centre = CentreImages(images, view["size"], view["test_crop"])
@@ -73,24 +73,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def open_pictures(
-    folder: Path, split: str, classes: tuple[str, ...], channels: int, data: dict[str, Any]
+    folder: Path, split: str, classes: tuple[str, ...], view: dict[str, Any], data: dict[str, Any]
 ) -> tuple["LabelledImages", str]:
-    """The pictures to measure, and what to call them.
+    """The pictures to measure, decoded as training decodes them, and what to call them.
 
     Args:
+        view: how the weights' network sees images (a ``ViewRecipe`` as a mapping).
         data: the data section of the recipe that the weights were trained by.
     """
+    from rnnpool.data.classification import ImageAugment, least_side
     from rnnpool.data.image_folder import image_folder, split_by_seed
     from rnnpool.data.shards import has_shards, open_shards
+    from rnnpool.train.typed import from_mapping
 
     if not folder.is_dir():
         raise InputError(f"--data {folder}: no such folder")
+    seen: dict[str, Any] = {"classes": classes, "channels": view["channels"]}
+    if "crop_scale" in data.get("augment", {}):
+        augment = from_mapping(ImageAugment, data["augment"], "data.augment")
+        seen["least_side"] = least_side(augment, view["size"], view["test_crop"])
     for root in (folder, folder / data.get("folder", ".")):
         if has_shards(root, split):
-            return open_shards(root, split, classes=classes, channels=channels)[0], split
+            return open_shards(root, split, **seen)[0], split
         if (root / split).is_dir():
-            return image_folder(root, split, classes=classes, channels=channels), split
-    pictures = image_folder(folder, ".", classes=classes, channels=channels)
+            return image_folder(root, split, **seen), split
+    pictures = image_folder(folder, ".", **seen)
     if split != "val" or "val_share" not in data:
         raise InputError(f"--data {folder}: no folder {split!r} in it")
     share, seed = data["val_share"], data["split_seed"]

@@ -100,8 +100,8 @@ def _detections(network: "IntNetwork", outputs: "list[NDArray[np.int16]]", scale
 
     real = network.real_outputs(outputs)
     if "classes" in network.metadata:
-        scores = sorted(zip(real[0].ravel(), json.loads(network.metadata["classes"]), strict=True), reverse=True)
-        return [f"{name}  {score:.2f}" for score, name in scores[:_CLASSES]]
+        named = sorted(zip(real[0].ravel(), json.loads(network.metadata["classes"]), strict=True), reverse=True)
+        return [f"{name}  {score:.2f}" for score, name in named[:_CLASSES]]
     if any(network.vectors):
         return [f"output {i}: {np.array2string(value, precision=3)}" for i, value in enumerate(real)]
     head = IntDetector.of_registry(network).head

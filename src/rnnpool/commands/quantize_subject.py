@@ -147,7 +147,7 @@ def _accuracy(subject: Subject, folder: Path) -> Measure:
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.integer.module import IntModule
 
-    pictures, _ = open_pictures(folder, "val", subject.classes, subject.shape[0], subject.data)
+    pictures, _ = open_pictures(folder, "val", subject.classes, subject.view, subject.data)
     images = CentreImages(pictures, subject.view["size"], subject.view["test_crop"])
 
     def measure(network: "IntNetwork | None") -> dict[str, float]:

@@ -3,6 +3,7 @@
 Batches are uint8; ``normalise_pixels`` turns them into the network's input on the device where it runs.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,15 @@ class ImageAugment:
             raise InputError(f"augment.crop_ratio is {self.crop_ratio}; expected 0 < low <= high")
         if not 0.0 <= self.flip <= 1.0:
             raise InputError(f"augment.flip is {self.flip}; a probability is 0..1")
+
+
+def least_side(augment: ImageAugment, size: int, test_crop: float) -> int:
+    """Pixels that an image's shorter side must keep so that neither a crop nor the test's resizing lacks any.
+
+    The narrowest crop is of the least area and the most extreme aspect.
+    """
+    widest = max(augment.crop_ratio[1], 1 / augment.crop_ratio[0])
+    return math.ceil(max(size / math.sqrt(augment.crop_scale[0] / widest), size / test_crop))
 
 
 class TrainingImages:

@@ -35,13 +35,14 @@ def image_folder(
     channels: int = 3,
     cache: Path | None = None,
     progress: Progress | None = None,
+    least_side: int | None = None,
 ) -> LabelledImages:
     """The images of ``root/part`` (``part`` "." is ``root`` itself).
 
     Args:
         classes: the classes in their order; None takes those that are there, sorted. Some may be absent.
         channels: 1 (grey) or 3 (RGB).
-        cache: folder for decoded pixels, see ``open_pixels``.
+        cache, least_side: see ``open_pixels``.
 
     Raises:
         InputError: no such folder, no image, or a class that is not among ``classes``.
@@ -55,7 +56,7 @@ def image_folder(
     paths = [path for name in found for path in _images(folder / name)]
     number = {name: index for index, name in enumerate(known)}
     labels = [number[path.relative_to(folder).parts[0]] for path in paths]
-    pixels = open_pixels(paths, channels=channels, cache=cache, root=root, progress=progress)
+    pixels = open_pixels(paths, channels=channels, cache=cache, root=root, progress=progress, least_side=least_side)
     names = [path.relative_to(root).as_posix() for path in paths]
     return LabelledImages(pixels, names, known, np.array(labels, dtype=np.int64))
 

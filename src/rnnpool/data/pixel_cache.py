@@ -25,9 +25,13 @@ Progress = Callable[[int, int], None]  # called with (images done, images in all
 _FORMAT = 1  # raised when the meaning of the bytes changes
 
 
-def decode(path: Path, channels: int) -> np.ndarray:
-    """Pixels of one file: uint8 (H, W, channels); one channel is Pillow's "L" (ITU-R 601 luma) of the RGB image."""
-    image = load_image(path)
+def decode(path: Path, channels: int, least_side: int | None = None) -> np.ndarray:
+    """Pixels of one file: uint8 (H, W, channels); one channel is Pillow's "L" (ITU-R 601 luma) of the RGB image.
+
+    Args:
+        least_side: see ``rnnpool.images.shrink_on_load``.
+    """
+    image = load_image(path, least_side)
     pixels = np.array(image.convert("L") if channels == 1 else image)
     return pixels.reshape(*pixels.shape[:2], channels)
 
@@ -49,18 +53,18 @@ class Pixels(Protocol):
 class PixelFiles:
     """Pixels decoded from the image file at every access."""
 
-    def __init__(self, paths: Sequence[Path], channels: int):
+    def __init__(self, paths: Sequence[Path], channels: int, least_side: int | None = None):
         self.paths = list(paths)
-        self.channels = channels
+        self.channels, self.least_side = channels, least_side
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return decode(self.paths[index], self.channels)
+        return decode(self.paths[index], self.channels, self.least_side)
 
     def size(self, index: int) -> tuple[int, int]:
-        return image_size(self.paths[index])
+        return image_size(self.paths[index], self.least_side)
 
 
 class PixelCache:
@@ -108,6 +112,7 @@ def open_pixels(
     cache: str | Path | None,
     root: Path,
     progress: Progress | None = None,
+    least_side: int | None = None,
 ) -> Pixels:
     """The pixels of these images; with ``cache``, from there, after decoding them into it where they are not yet.
 
@@ -117,20 +122,23 @@ def open_pixels(
         cache: folder where cache files live, created if absent; None decodes at every access.
         root: folder that the data set lies in; makes the cache independent of where that is.
         progress: called with (images done, images in all) while the cache is built.
+        least_side: large JPEG files may be decoded smaller, see ``rnnpool.images.shrink_on_load``; None: never.
     """
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
     if cache is None:
-        return PixelFiles(paths, channels)
-    key = _content_key(paths, channels, root)
+        return PixelFiles(paths, channels, least_side)
+    key = _content_key(paths, channels, root, least_side)
     pixels_path, index_path = Path(cache) / f"pixels-{key}.bin", Path(cache) / f"pixels-{key}.npy"
     if not (index_path.exists() and pixels_path.exists()):
-        _build(pixels_path, index_path, paths, channels, progress)
+        _build(pixels_path, index_path, PixelFiles(paths, channels, least_side), progress)
     return PixelCache(pixels_path, index_path, channels)
 
 
-def _content_key(paths: Sequence[Path], channels: int, root: Path) -> str:
+def _content_key(paths: Sequence[Path], channels: int, root: Path, least_side: int | None) -> str:
     digest = hashlib.sha256(f"format {_FORMAT} channels {channels}\n".encode())
+    if least_side is not None:
+        digest.update(f"least side {least_side}\n".encode())
     for path in paths:
         name = path.relative_to(root) if path.is_relative_to(root) else path
         status = path.stat()
@@ -139,20 +147,14 @@ def _content_key(paths: Sequence[Path], channels: int, root: Path) -> str:
     return digest.hexdigest()[:20]
 
 
-def _build(
-    pixels_path: Path,
-    index_path: Path,
-    paths: Sequence[Path],
-    channels: int,
-    progress: Progress | None,
-) -> None:
-    index = np.zeros((len(paths), 3), dtype=np.int64)
+def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Progress | None) -> None:
+    index = np.zeros((len(files), 3), dtype=np.int64)
     with atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
-        for i, path in enumerate(paths):
-            pixels = decode(path, channels)
+        for i in range(len(files)):
+            pixels = files[i]
             index[i] = file.tell(), *pixels.shape[:2]
             file.write(pixels.tobytes())
             if progress is not None:
-                progress(i + 1, len(paths))
+                progress(i + 1, len(files))
     with atomic_path(index_path) as temporary:
         np.save(temporary, index)

@@ -27,7 +27,7 @@ from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import PixelFiles
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path, write_text
-from rnnpool.images import IMAGE_SUFFIXES, to_rgb
+from rnnpool.images import IMAGE_SUFFIXES, shrink_on_load, to_rgb
 
 MEGABYTE = 10**6
 
@@ -52,9 +52,9 @@ class ShardIndex:
 class ShardPixels:
     """Images decoded from tar files at every access, as ``Pixels``."""
 
-    def __init__(self, folder: Path, index: ShardIndex, channels: int) -> None:
+    def __init__(self, folder: Path, index: ShardIndex, channels: int, least_side: int | None = None) -> None:
         self.paths, self.places, self.names = [folder / name for name in index.shards], index.places, index.names
-        self.channels = channels
+        self.channels, self.least_side = channels, least_side
 
     def __len__(self) -> int:
         return len(self.places)
@@ -76,6 +76,7 @@ class ShardPixels:
             content = file.read(length)
         try:
             image = Image.open(io.BytesIO(content))
+            shrink_on_load(image, self.least_side)
             image.load()
         except Exception as error:  # Pillow's decoders leak every kind
             raise InputError(f"{self.paths[shard]}: {self.names[index]} is corrupt or unreadable ({error})") from error
@@ -147,9 +148,18 @@ def has_shards(folder: Path, part: str) -> bool:
 
 
 def open_shards(
-    folder: Path, part: str, *, classes: Sequence[str] | None = None, channels: int = 3
+    folder: Path,
+    part: str,
+    *,
+    classes: Sequence[str] | None = None,
+    channels: int = 3,
+    least_side: int | None = None,
 ) -> tuple[LabelledImages, ShardOrder]:
     """The images of ``folder/PART-*.tar`` and the order to train on them in.
+
+    Args:
+        classes: that they must have, in this order.
+        least_side: see ``open_pixels``.
 
     Raises:
         InputError: no shards, one that is missing or cut short, or other classes than ``classes``.
@@ -166,7 +176,7 @@ def open_shards(
         raise InputError(
             f"{folder}, {part}: the classes are {index.classes[:20]}, the training's are {tuple(classes)[:20]}"
         )
-    pixels = ShardPixels(folder, index, channels)
+    pixels = ShardPixels(folder, index, channels, least_side)
     return LabelledImages(pixels, index.names, index.classes, index.places[:, 3].copy()), ShardOrder(index.places)
 
 

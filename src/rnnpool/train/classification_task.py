@@ -11,7 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnpool.data.classification import CentreImages, ImageAugment, TrainingImages, normalise_pixels
+from rnnpool.data.classification import (
+    CentreImages,
+    ImageAugment,
+    TrainingImages,
+    least_side,
+    normalise_pixels,
+)
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.shards import has_shards, open_shards
@@ -145,17 +151,20 @@ def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledI
     """The images to train on and to evaluate on, and the order to train in: from shards, where there are any."""
     below = root / data.folder
     folder = below if below.is_dir() else root
-    cache = root / data.cache if data.cache else None
+    seen: dict[str, Any] = {
+        "channels": data.channels,
+        "least_side": least_side(data.augment, data.size, data.test_crop),
+    }
     if has_shards(folder, data.train):
-        train, order = open_shards(folder, data.train, channels=data.channels)
-        val, _ = open_shards(folder, data.val, classes=train.classes, channels=data.channels)
+        train, order = open_shards(folder, data.train, **seen)
+        val, _ = open_shards(folder, data.val, classes=train.classes, **seen)
         return train, val, order
+    seen["cache"] = root / data.cache if data.cache else None
     if (folder / data.train).is_dir():
-        train = image_folder(folder, data.train, channels=data.channels, cache=cache)
-        val = image_folder(folder, data.val, classes=train.classes, channels=data.channels, cache=cache)
+        train = image_folder(folder, data.train, **seen)
+        val = image_folder(folder, data.val, classes=train.classes, **seen)
         return train, val, shuffled
-    images = image_folder(folder, ".", channels=data.channels, cache=cache)
-    train, val = split_by_seed(images, data.val_share, data.split_seed)
+    train, val = split_by_seed(image_folder(folder, ".", **seen), data.val_share, data.split_seed)
     return train, val, shuffled
 
 
