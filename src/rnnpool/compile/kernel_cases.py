@@ -164,12 +164,12 @@ def nibbles_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
     code = f"""
     const rnp_conv layer = {{{{{channels}, 1, 1, 1, 0}}, @weights, {outputs}, {width}, {row_pitch(width)},
                              {conv.zero_out}}};
-    if (rnp_nibbles_conv_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
+    if (rnp_conv_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
     rnp_nibbles_conv_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT}, @buffer);"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
         "weights": pack_nibbles(conv),
-        "buffer": np.zeros(10 * round_up(channels) + 16, np.uint8),
+        "buffer": np.zeros(8 * round_up(channels), np.uint8),
         "out": np.zeros(LEFT + outputs * row_pitch(width), np.uint8),
     }
 
@@ -188,17 +188,16 @@ def expand_project_case(expand: IntConv, project: IntConv, x: NDArray[np.uint8])
     source = PlanarMap.of(x, 1, expand.zero_in)
     nibbles = expand.nibbles and project.nibbles
     prefix, pack = ("rnp_nibbles_pair", pack_nibbles) if nibbles else ("rnp_pair", pack_pointwise)
-    buffer = 8 * (round_up(channels) + inner) + nibbles * (2 * max(round_up(channels), inner) + 16)
     code = f"""
     const rnp_pair layer = {{{channels}, {inner}, {outputs}, {width}, @expand, @project, {row_pitch(width)},
                              {project.zero_out}}};
-    if ({prefix}_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
+    if (rnp_pair_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
     {prefix}_row(&layer, @x + {LEFT}, {source.pitch}, @out + {LEFT}, @buffer);"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
         "expand": pack(expand),
         "project": pack(project),
-        "buffer": np.zeros(buffer, np.uint8),
+        "buffer": np.zeros(8 * (round_up(channels) + inner), np.uint8),
         "out": np.zeros(LEFT + outputs * row_pitch(width), np.uint8),
     }
 

@@ -29,15 +29,15 @@ def pack_pointwise(conv: IntConv, multiple: int = 2) -> NDArray[np.uint32]:
 
 
 def pack_nibbles(conv: IntConv) -> NDArray[np.uint32]:
-    """rnp_nibbles.h: (O / 2, K / 4 + 4) words, O rounded up to a multiple of 2, K = ceil4(I) of a 1x1 convolution.
+    """rnp_pointwise.h, weights of 4 bits: (O / 2, K / 4 + 4) words, O rounded up to a multiple of 2, K to one of 4.
 
     Raises:
         ValueError: weights that 4 bits do not hold.
     """
     if not conv.nibbles:
         raise ValueError(f"weights reach {np.abs(conv.weights).max()}; 4 bits hold -7..7")
-    weights = _padded_weights(conv, 2) + 8
-    words = _word_pairs(256 * weights[0::2] + weights[1::2])  # (O / 2, K / 2), of bytes 1..15
+    weights = _padded_weights(conv, 2)
+    words = _word_pairs(256 * weights[0::2] + weights[1::2]) + 0x07070707 & 0xFFFFFFFF  # of bytes 0..15
     return _with_scales(conv, words[:, 0::2] | words[:, 1::2] << 4)
 
 

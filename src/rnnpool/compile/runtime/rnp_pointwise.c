@@ -3,8 +3,18 @@
 
 #if !RNP_USE_M4_DSP
 
+/* The word of a channel pair, and the pointer moved on: `bits` is 8, or 4 where two share one. */
+static uint32_t next_word(const uint32_t **weights, int32_t channel, int32_t bits) {
+    if (bits == 8) {
+        return *(*weights)++;
+    }
+    const int32_t high = channel % 4 != 0;
+    const uint32_t packed = high ? *(*weights)++ >> 4 : **weights;
+    return (packed & UINT32_C(0x0F0F0F0F)) - RNP_POINTWISE_SEVENS;
+}
+
 /* The accumulators of one pair of channels for 4 pixels, requantised: results[0] of A, results[1] of B. */
-static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in,
+static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t bits,
                                      int32_t results[2][RNP_TILE_PIXELS]) {
     const int32_t bias_b = (int32_t)weights[1];
     const int32_t bias_a = (int32_t)(weights[0] - weights[1]) >> 8;
@@ -15,7 +25,7 @@ static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weight
     }
     weights += 2;
     for (int32_t channel = 0; channel < channels_in; channel += 2) {
-        const uint32_t word = *weights++;
+        const uint32_t word = next_word(&weights, channel, bits);
         const int32_t low = (int16_t)(word & 0xFFFFu), high = (int16_t)(word >> 16);
         const int32_t b0 = (int8_t)(word & 0xFFu), b1 = (int8_t)((word >> 16) & 0xFFu);
         const int32_t a0 = (low - b0) / 256, a1 = (high - b1) / 256;
@@ -32,11 +42,11 @@ static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weight
     return weights + 2;
 }
 
-void rnp_pointwise_row(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
-                       uint8_t *row, int32_t channel_stride) {
+static void multiply_row(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                         int32_t bits, uint8_t *row, int32_t channel_stride) {
     int32_t results[2][RNP_TILE_PIXELS];
     for (int32_t channel = 0; channel < channels_out; channel += 2) {
-        weights = multiply_pair(tile, weights, channels_in, results);
+        weights = multiply_pair(tile, weights, channels_in, bits, results);
         for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
             row[pixel] = rnp_saturate_u8(results[0][pixel]);
             row[channel_stride + pixel] = rnp_saturate_u8(results[1][pixel]);
@@ -45,11 +55,11 @@ void rnp_pointwise_row(const int16_t *tile, const uint32_t *weights, int32_t cha
     }
 }
 
-void rnp_pointwise_tile(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
-                        int16_t *out) {
+static void multiply_tile(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                          int32_t bits, int16_t *out) {
     int32_t results[2][RNP_TILE_PIXELS];
     for (int32_t channel = 0; channel < channels_out; channel += 2) {
-        weights = multiply_pair(tile, weights, channels_in, results);
+        weights = multiply_pair(tile, weights, channels_in, bits, results);
         for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
             *out++ = rnp_saturate_u8(results[0][pixel]);
             *out++ = rnp_saturate_u8(results[1][pixel]);
@@ -57,11 +67,31 @@ void rnp_pointwise_tile(const int16_t *tile, const uint32_t *weights, int32_t ch
     }
 }
 
+void rnp_pointwise_row(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                       uint8_t *row, int32_t channel_stride) {
+    multiply_row(tile, weights, channels_in, channels_out, 8, row, channel_stride);
+}
+
+void rnp_pointwise_row_4(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                         uint8_t *row, int32_t channel_stride) {
+    multiply_row(tile, weights, channels_in, channels_out, 4, row, channel_stride);
+}
+
+void rnp_pointwise_tile(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                        int16_t *out) {
+    multiply_tile(tile, weights, channels_in, channels_out, 8, out);
+}
+
+void rnp_pointwise_tile_4(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                          int16_t *out) {
+    multiply_tile(tile, weights, channels_in, channels_out, 4, out);
+}
+
 void rnp_pointwise_i16(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
                        int16_t *out, int32_t pixel_stride) {
     int32_t results[2][RNP_TILE_PIXELS];
     for (int32_t channel = 0; channel < channels_out; channel += 2) {
-        weights = multiply_pair(tile, weights, channels_in, results);
+        weights = multiply_pair(tile, weights, channels_in, 8, results);
         for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
             out[pixel * pixel_stride + channel] = rnp_saturate_i16(results[0][pixel]);
             out[pixel * pixel_stride + channel + 1] = rnp_saturate_i16(results[1][pixel]);

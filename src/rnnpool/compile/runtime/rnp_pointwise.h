@@ -17,6 +17,11 @@
 #define RNP_POINTWISE_WORDS(channels_in, channels_out) \
     ((size_t)((channels_out) / 2) * (size_t)(RNP_ROUND_UP_4(channels_in) / 2 + 4))
 
+/* Weights of 4 bits, -7..7: the words 2 .. K/2 + 1 of each pair of outputs become half as many. To each of them
+ * 0x07070707 is added, modulo 2^32, which makes its bytes 0..15; word 2j then takes the low halves of the bytes of packed
+ * word j, and word 2j + 1 the high halves. Half the flash, and 1.2 times the time. */
+#define RNP_POINTWISE_SEVENS UINT32_C(0x07070707)
+
 /* Output to a planar row: 4 uint8_t pixels of each channel.
  *
  * tile            int16_t [K / 2][4][2]
@@ -31,6 +36,12 @@ void rnp_pointwise_row(const int16_t *tile, const uint32_t *weights, int32_t cha
  * clears the last pair. */
 void rnp_pointwise_tile(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
                         int16_t *out);
+
+/* Both with weights of 4 bits. */
+void rnp_pointwise_row_4(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                         uint8_t *row, int32_t channel_stride);
+void rnp_pointwise_tile_4(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                          int16_t *out);
 
 /* Output as int16_t, saturated to 16 bits, pixel by pixel: out[pixel * pixel_stride + channel]; pixel_stride is even
  * and out is 4-byte aligned. */
