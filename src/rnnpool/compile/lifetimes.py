@@ -89,16 +89,14 @@ class _Player:
         for number in range(begin, end):
             step, act = run.acts[number]
             assert isinstance(step, Stage)
-            gives = not step.takes
-            if step.takes and act >= step.takes:
-                row = act - step.takes
-                if not row or step.after[row] != step.after[row - 1]:
-                    continue  # the call that took the last input row has made it
-                gives = True
-            elif step.takes and number + 1 < end:
-                gives = run.acts[number + 1] == (step, step.takes + self.made[step.index])
+            takes = step.takes and act < step.takes
+            gives = not takes
+            if step.takes and not step.gives_apart:
+                if not takes:
+                    continue  # the call before has made it
+                gives = number + 1 < end and run.acts[number + 1] == (step, step.takes + self.made[step.index])
             self._call(step, gives)
-            if act < (step.takes or step.rows):
+            if takes or not step.takes:
                 self.acted[step.index] += 1
             for source in step.sources:
                 self._let_go(source)

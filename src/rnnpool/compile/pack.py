@@ -143,11 +143,12 @@ def rnnpool_sizes(pool: IntRNNPool, width: int) -> tuple[int, int, int]:
     pairs = round_up((windows - 1) * sw + kw) // 2
     entries = pairs if pool.narrow else pairs + 1
     number = 1 if pool.narrow else 2
-    summaries, columns = number * windows * u2, number * entries * 2 * u1
-    state = 8 + (kh - sh) * summaries + (-(-kh // sh) - 1) * columns
+    summaries, states = number * windows * u2, number * entries * 2 * u1
+    kept = 8 + (kh - sh) * summaries + (-(-kh // sh) - 1) * states
     channels = round_up(pool.project_input.weights.shape[1])
-    scratch = 2 * (channels * 4 + 4 * max(u1, u2) + (kw + sw + 3) * u1 + (round_up(kw + 1, 2) + max(kh, 2)) * u2)
-    return state, sh * summaries + columns, scratch
+    columns = max((kw + sw + 3) * u1, round_up(kw + 1, 2) * u2)
+    scratch = 2 * (channels * 4 + 4 * max(u1, u2) + max(kh, 2) * u2 + columns)
+    return kept, sh * summaries + states, scratch
 
 
 def expand_sizes(channels: int, wide: int, width: int, stride: int, group: int = EXPAND_GROUP) -> tuple[int, int]:

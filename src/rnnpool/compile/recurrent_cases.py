@@ -97,7 +97,9 @@ def rnnpool_case(pool: IntRNNPool, x: NDArray[np.uint8]) -> KernelCase:
     for (int32_t y = -{ph}; y < {height + ph}; y++) {{
         const int32_t inside = y >= 0 && y < {height};
         const uint8_t *const row = inside ? @x + {LEFT} + y * {source.row} : @zeros + {LEFT};
-        if (rnp_rnnpool_push(&layer, @state, @open, row, inside ? {source.pitch} : 0, out, @buffer)) {{
+        rnp_rnnpool_push(&layer, @state, @open, row, inside ? {source.pitch} : 0, @buffer);
+        if (rnp_rnnpool_ready(&layer, @state)) {{
+            rnp_rnnpool_give(&layer, @state, @open, out, @buffer);
             out += {outputs * row_pitch(width_out)};
             for (size_t i = 0; i < sizeof @open; i++) {{ @open[i] = 99; }} /* by now the memory may be others' */
         }}

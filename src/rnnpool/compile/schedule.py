@@ -28,7 +28,7 @@ ALIGNMENT = 8  # of the arena
 SLACK = 32  # bytes behind the last piece, which tiles of four pixels may read
 PIECE_ALIGNMENT = 4
 NEAR = 1.005  # times the bytes in use at one moment: an arena that is small enough
-_PROGRESS_BYTES = 12  # rnp_progress
+_PROGRESS_BYTES = 6  # rnp_progress: at most 32767 rows
 CONTEXT_BYTES = 64  # the header of the arena, pointers of 8 bytes included
 
 
@@ -79,8 +79,10 @@ def plan_arena(stages: Sequence[Stage], cuts: Sequence[int] | None = None) -> Pl
         cuts: indices of stages that begin a phase; None: those that need least at one moment, () everything by rows.
 
     Raises:
-        InputError: more than 127 stages, which the schedule's bytes cannot name.
+        InputError: more than 127 stages, which the schedule's bytes cannot name, or 32767 rows.
     """
+    if max(stage.rows for stage in stages) >= 1 << 15:
+        raise InputError(f"the image has {stages[0].rows} rows; at most {(1 << 15) - 1} can be counted")
     if len(stages) > LANDS - 1:
         raise InputError(f"the network has {len(stages)} stages; the schedule names at most {LANDS - 1}")
     runner = _Runner(stages)

@@ -330,23 +330,26 @@ class StageCode:
             f"    {{{u2}, {names['rnn2_hidden']}, {names['rnn2_gates']}}},",
             f"    {h2}, {names['scales']}, {stride}, {zero}}};",
         ]
-        push = f"rnp_rnnpool_push(&rnnpool_{i}, state, open, {{}}, out, {self._at(stage, SCRATCH)});"
+        push = f"rnp_rnnpool_push(&rnnpool_{i}, state, open, {{}}, {self._at(stage, SCRATCH)});"
+        ready = f"rnp_rnnpool_ready(&rnnpool_{i}, state)"
         above = f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{"
-        below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph}; pad++) {{"
-        zeros = f"values[{source.index}].zeros, 0"
+        below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph} && !{ready}; pad++) {{"
+        zeros = push.format(f"values[{source.index}].zeros, 0")
         body = [
             f"void *const state = {self._at(stage, KEPT)}, *const open = {self._at(stage, OPEN)};",
-            f"uint8_t *const out = rnp_next_row(&stream, {i});",
-            f"const int32_t row = stream.progress[{i}].taken++;",
-            "int32_t stride, done = 0;",
+            f"const int32_t row = stream.progress[{i}].taken;",
             *_if_first(f"rnp_rnnpool_begin(&rnnpool_{i}, state);"),
-            f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
-            *([above, f"    done |= {push.format(zeros)}", "}"] if ph else []),
-            f"done |= {push.format('from, stride')}",
-            *([below, f"    done |= {push.format(zeros)}", "}"] if ph else []),
-            "if (done) {",
+            f"if ({ready}) {{",
+            f"    rnp_rnnpool_give(&rnnpool_{i}, state, open, rnp_next_row(&stream, {i}), {self._at(stage, SCRATCH)});",
             f"    rnp_row_made(&stream, {i});",
+            "    return;",
             "}",
+            "int32_t stride;",
+            f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+            *([above, f"    {zeros}", "}"] if ph else []),
+            push.format("from, stride"),
+            *([below, f"    {zeros}", "}"] if ph else []),
+            f"stream.progress[{i}].taken++;",
         ]
         return constants, body
 

@@ -60,6 +60,11 @@ class Stage(Step):
         return self.last.shape[0]
 
     @property
+    def gives_apart(self) -> bool:
+        """Whether a stage that takes rows in gives a row in a call of its own, not in that which takes the last one."""
+        return self.kind == "rnnpool"
+
+    @property
     def sources(self) -> list[Stage]:
         """The stages that are read, the first operand first."""
         found = [read.source for read in self.reads]

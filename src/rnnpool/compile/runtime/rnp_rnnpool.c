@@ -88,9 +88,9 @@ static int32_t larger(int32_t a, int32_t b) {
 typedef struct {
     int16_t *tile;
     int16_t *states[2]; /* before and after a step, both lanes */
-    int16_t *waiting;   /* projected pixels [waiting_columns][rnn1.units] */
-    int16_t *ring;      /* projected column summaries [ring_columns][rnn2.units] */
     int16_t *rows;      /* projected row summaries of a window [kernel_height][rnn2.units]; at least two */
+    int16_t *waiting;   /* of a row pushed: projected pixels [waiting_columns][rnn1.units] */
+    int16_t *ring;      /* of a row given: projected column summaries [ring_columns][rnn2.units], in the same place */
 } scratch;
 
 static int32_t state_units(const rnp_rnnpool *layer) {
@@ -102,9 +102,8 @@ static scratch carve(const rnp_rnnpool *layer, void *buffer) {
     s.tile = buffer;
     s.states[0] = s.tile + RNP_ROUND_UP_4(layer->channels) * RNP_TILE_PIXELS;
     s.states[1] = s.states[0] + state_units(layer);
-    s.waiting = s.states[1] + state_units(layer);
-    s.ring = s.waiting + waiting_columns(layer) * layer->rnn1.units;
-    s.rows = s.ring + ring_columns(layer) * layer->rnn2.units;
+    s.rows = s.states[1] + state_units(layer);
+    s.waiting = s.ring = s.rows + larger(layer->kernel_height, RNP_LANES) * layer->rnn2.units;
     return s;
 }
 
@@ -118,9 +117,9 @@ size_t rnp_rnnpool_open_size(const rnp_rnnpool *layer) {
 }
 
 size_t rnp_rnnpool_buffer_size(const rnp_rnnpool *layer) {
-    const int32_t summaries = ring_columns(layer) + larger(layer->kernel_height, RNP_LANES);
+    const int32_t pushed = waiting_columns(layer) * layer->rnn1.units, given = ring_columns(layer) * layer->rnn2.units;
     const int32_t units = RNP_ROUND_UP_4(layer->channels) * RNP_TILE_PIXELS + 2 * state_units(layer) +
-                          waiting_columns(layer) * layer->rnn1.units + summaries * layer->rnn2.units;
+                          larger(layer->kernel_height, RNP_LANES) * layer->rnn2.units + larger(pushed, given);
     return sizeof(int16_t) * (size_t)units;
 }
 
@@ -344,20 +343,25 @@ static void finish_windows(const rnp_rnnpool *layer, const state_memory *state, 
     }
 }
 
-int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, void *open, const uint8_t *row, int32_t channel_stride,
-                         uint8_t *out, void *buffer) {
+int32_t rnp_rnnpool_ready(const rnp_rnnpool *layer, const void *state) {
+    const header *const h = state;
+    return h->rows == h->complete * layer->stride_height + layer->kernel_height;
+}
+
+void rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, void *open, const uint8_t *row, int32_t channel_stride,
+                      void *buffer) {
     const state_memory memory = {state, (uint8_t *)((header *)state + 1), open};
     const scratch s = carve(layer, buffer);
-    const int32_t index = memory.head->rows++;
-    if (memory.head->complete == layer->window_rows) {
-        return 0; /* no window covers it */
+    if (memory.head->complete < layer->window_rows) { /* else no window covers it */
+        take_row(layer, &memory, memory.head->rows, row, channel_stride, &s);
+        memory.head->rows++;
     }
-    take_row(layer, &memory, index, row, channel_stride, &s);
-    if (index + 1 < memory.head->complete * layer->stride_height + layer->kernel_height) {
-        return 0;
-    }
+}
+
+void rnp_rnnpool_give(const rnp_rnnpool *layer, void *state, void *open, uint8_t *out, void *buffer) {
+    const state_memory memory = {state, (uint8_t *)((header *)state + 1), open};
+    const scratch s = carve(layer, buffer);
     finish_windows(layer, &memory, out, &s);
     move_up(layer, &memory);
     rnp_pad_row(out, layer->stride_out, 4 * layer->hidden2, layer->windows, layer->zero_point_out);
-    return 1;
 }

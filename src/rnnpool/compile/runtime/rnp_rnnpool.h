@@ -1,4 +1,4 @@
-/* RNNPool, streamed: input rows go in one by one, and an output row comes out whenever a row of windows is complete.
+/* RNNPool, streamed: input rows go in one by one, and an output row is ready whenever a row of windows is complete.
  *
  * Saha et al., "RNNPool: Efficient Non-linear Pooling for RAM Constrained Inference", NeurIPS 2020, Algorithm 1. What
  * windows share is computed once: W x a pixel; the sweep of a row, for all windows that contain the row; the sweep of
@@ -40,11 +40,16 @@ size_t rnp_rnnpool_buffer_size(const rnp_rnnpool *layer);
 void rnp_rnnpool_begin(const rnp_rnnpool *layer, void *state);
 
 /* Takes the next input row; rows of vertical padding are pushed like any other (channel_stride 0 lets one row of zero
- * points stand for all channels).
+ * points stand for all channels). Only while no output row is ready.
  *
- * row    planar uint8_t; pixels -padding_width .. are read, up to the last that a window covers, rounded up to 4
- * out    receives a row of `windows` pixels, with padding, when the result is 1; else it is left alone */
-int32_t rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, void *open, const uint8_t *row, int32_t channel_stride,
-                         uint8_t *out, void *buffer);
+ * row    planar uint8_t; pixels -padding_width .. are read, up to the last that a window covers, rounded up to 4 */
+void rnp_rnnpool_push(const rnp_rnnpool *layer, void *state, void *open, const uint8_t *row, int32_t channel_stride,
+                      void *buffer);
+
+/* Whether a row of windows is complete. */
+int32_t rnp_rnnpool_ready(const rnp_rnnpool *layer, const void *state);
+
+/* Writes the output row that is ready: `windows` pixels, with padding. */
+void rnp_rnnpool_give(const rnp_rnnpool *layer, void *state, void *open, uint8_t *out, void *buffer);
 
 #endif

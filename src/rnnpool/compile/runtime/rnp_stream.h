@@ -23,9 +23,9 @@ typedef struct {
 
 /* How far a stage and its value are. */
 typedef struct {
-    int32_t made;   /* rows that exist */
-    int32_t landed; /* of them, rows that are in the ring */
-    int32_t taken;  /* input rows, of a stage that takes them in one by one */
+    int16_t made;   /* rows that exist */
+    int16_t landed; /* of them, rows that are in the ring */
+    int16_t taken;  /* input rows, of a stage that takes them in one by one */
 } rnp_progress;
 
 typedef struct {
