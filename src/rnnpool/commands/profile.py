@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default="int8", help="of activations: int8, int16, float16, float32 (default: int8)")
     parser.add_argument("--state-dtype", metavar="DTYPE", help="of recurrent states (default: as --dtype)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw memory over time (.png, .svg or .pdf)")
+    parser.add_argument(
+        "--plot", metavar="FILE", type=Path, help="draw the plan: memory over time, each buffer (.png, .svg or .pdf)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     shape = input_shape(args.model, args.input, registered)
     result = profile(network, shape, dtype=args.dtype, state=args.state_dtype)
     if args.plot is not None:
-        from rnnpool.cost.plot import plot_memory
+        from rnnpool.cost.picture import draw_plan
 
-        plot_memory(result, args.plot)
+        draw_plan(result.picture, args.plot)
     if args.json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
@@ -113,6 +115,7 @@ def summary(result: "Profile") -> list[str]:
         f"  standard      {result.standard.peak:>14,}   at {block.kind} {block.name}",
         f"  layer by layer{result.whole.peak:>14,}",
         f"  rows          {result.rows.peak:>14,}   {how}",
+        f"                                 arena {result.rows.placement.quality}",
         f"  rows by {TILE} px  {result.tiles.peak:>14,}   {TILE} columns of an arriving row at a time",
         f"  bound for rows{result.bound.bytes:>14,}   when {result.bound.moment}; the plan is"
         f" {result.rows.peak / max(1, result.bound.bytes) - 1:.0%} above it",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnpool.compile import RUNTIME_FOLDER
+from rnnpool.compile.comparison import compare
 from rnnpool.compile.pack import (
     rnnpool_multiply_adds,
     round_up,
@@ -105,6 +106,7 @@ def compile_network(
     values["constant_bytes"] = sum(array.nbytes for _, array in emitter.arrays)
     values["multiply_adds"] = sum(multiply_adds(node) for node in network.nodes)
     values["phases"] = len(plan.cuts) + 1
+    values["others"] = compare(plan, network)
     files = {"network.h.j2": f"{prefix}.h", "network.c.j2": f"{prefix}.c"}
     files |= {f"{name}.j2": name for name in ("README.md", "Makefile", "CMakeLists.txt")}
     for template, file in files.items():

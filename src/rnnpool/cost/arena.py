@@ -17,7 +17,7 @@ Span = tuple[int, int]  # first and last moment, both in use
 
 TRIES = 60  # of the heuristic from each order that it begins with
 VISITS = 600_000  # pairs of pieces that it looks at before it gives up
-EFFORT = 4.0  # deterministic time of CP-SAT: about as many seconds of an idle core
+EFFORT = 1.0  # deterministic time of CP-SAT: a few seconds of an idle core
 MOST_PIECES = 250  # with more of them CP-SAT finds nothing in that time
 MOST_MOMENTS = 400  # with more different sets of pieces in use neither
 

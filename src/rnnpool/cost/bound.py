@@ -7,7 +7,7 @@ every row in X that something outside X still reads. At a chosen moment some row
 - while row r of a value is being made, the rows that it is computed from are in X, and so are the rows of the value
   above it; it is not, nor is anything that depends on it. Beside X there is memory for the row itself.
 - ``resting_bound``: when row r has just been made, all that it depends on is in X, and nothing that depends on row
-  r + 1. This holds as well for kernels that write a row over one that they read.
+  r + 1. This holds as well for kernels that write a row over one that they read, as some of the C runtime do.
 The cheapest X for such a moment is a minimum cut. Its value equals that of a maximum flow, which is checked edge by
 edge: the bound is proved each time it is computed. Rows are whole here; where ``tile`` lets a plan hold parts of a row,
 the bound does not apply.
@@ -16,7 +16,7 @@ The plan itself is such an execution. So no moment can prove more than the plan 
 order of what it uses, until none is left that could prove more than was found, or effort ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rnnpool.cost.maxflow import ENDLESS, FlowNetwork
@@ -76,20 +76,38 @@ def lower_bound(plan: StreamPlan, *, effort: int = EFFORT) -> Bound:
     return best
 
 
-def resting_bound(steps: Sequence[Step], numbers: Precision, *, moments: int = 16) -> Bound:
-    """The same between two rows of a step, for kernels that may write over what they read."""
-    rows = _row_graph(steps, numbers)
+def resting_bound(
+    steps: Sequence[Step],
+    numbers: Precision,
+    *,
+    beside: Collection[Step] = (),
+    kept: Mapping[Step, int] | None = None,
+    moments: int = 16,
+) -> Bound:
+    """The same between two rows of a step, for kernels that may write over what they read.
+
+    Args:
+        beside: steps that make their rows beside what they read all the same.
+        kept: bytes that steps keep between the rows that they take in, instead of what ``Step.held`` says.
+        moments: how many are tried.
+    """
+    rows = _row_graph(steps, numbers, kept)
     best = Bound(0, "none")
     tall = [step for step in steps if step.rows > 2]
     for step in tall[:: -(-len(tall) // moments) or 1]:
         row = step.rows // 2
-        size = _least_kept(rows, {rows.made[step, row]}, {rows.made[step, row + 1]})
+        if step in beside:
+            item = rows.made[step, row]
+            size, what = _least_kept(rows, set(rows.after[item]), {item}) + rows.weight[item], "is being made"
+        else:
+            size = _least_kept(rows, {rows.made[step, row]}, {rows.made[step, row + 1]})
+            what = "has been made"
         if size > best.bytes:
-            best = Bound(size, f"row {row + 1} of {step.name} has been made")
+            best = Bound(size, f"row {row + 1} of {step.name} {what}")
     return best
 
 
-def _row_graph(steps: Sequence[Step], numbers: Precision) -> _Rows:
+def _row_graph(steps: Sequence[Step], numbers: Precision, kept: Mapping[Step, int] | None = None) -> _Rows:
     weight: list[int] = []
     reads: list[list[int]] = []
     made: dict[tuple[Step, int], int] = {}
@@ -104,7 +122,8 @@ def _row_graph(steps: Sequence[Step], numbers: Precision) -> _Rows:
         if step.takes:
             for act, found in enumerate(sources):
                 reads.append(sorted(found | ({begin + act - 1} if act else set())))
-                weight.append(_held_bytes(step, act, numbers))
+                last = act == step.takes - 1  # nothing need be kept behind it
+                weight.append(_held_bytes(step, act, numbers) if kept is None else 0 if last else kept.get(step, 0))
             for output, act in enumerate(step.after):
                 made[step, output] = len(weight)
                 reads.append([begin + act])

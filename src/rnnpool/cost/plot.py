@@ -1,9 +1,8 @@
-"""Pictures of cost: memory over time, and multiply-adds against RAM."""
+"""Pictures for files, and the sweep's: multiply-adds against RAM."""
 
 from pathlib import Path
 from typing import Any
 
-from rnnpool.cost.profile import Profile
 from rnnpool.cost.sweep import Sweep
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
@@ -11,8 +10,8 @@ from rnnpool.files import atomic_path
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def figure(rows: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """A figure of ``rows`` axes below each other, for a file.
+def new_figure(size: tuple[float, float]) -> Any:
+    """An empty figure for a file.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -21,7 +20,12 @@ def figure(rows: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError('plots need matplotlib: pip install "rnnpool[plot]"') from error
-    drawn = Figure(figsize=size, layout="constrained")
+    return Figure(figsize=size, layout="constrained")
+
+
+def figure(rows: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """A figure of ``rows`` axes below each other; errors as of ``new_figure``."""
+    drawn = new_figure(size)
     axes = drawn.subplots(rows, 1)
     return drawn, [axes] if rows == 1 else list(axes)
 
@@ -32,28 +36,6 @@ def save(drawn: Any, path: Path) -> None:
         raise InputError(f"{path}: a plot is written as {', '.join(SUFFIXES)}")
     with atomic_path(path) as temporary:
         drawn.savefig(temporary, dpi=140)
-
-
-def plot_memory(result: Profile, path: Path) -> None:
-    """Layer by layer on whole maps above, by rows below: bytes in use over time, the peaks marked."""
-    drawn, (above, below) = figure(2, (11, 7))
-    names = [layer.name for layer in result.layers]
-    whole = [layer.whole_bytes / 1024 for layer in result.layers]
-    colours = ["tab:red" if value == max(whole) else "tab:blue" for value in whole]
-    above.bar(range(len(whole)), whole, width=1.0, color=colours)
-    above.set_title(f"{result.graph.name}: layer by layer, {max(whole):,.1f} KiB at {names[whole.index(max(whole))]}")
-    above.set_xlabel("layer")
-    above.set_ylabel("KiB")
-    used, ends = result.rows.used, result.rows.lives.ends
-    below.step(range(len(used)), [value / 1024 for value in used], where="post", linewidth=0.8)
-    below.axhline(result.rows.peak / 1024, color="tab:red", linestyle="--", linewidth=0.8)
-    for end in ends[:-1]:
-        below.axvline(end, color="grey", linewidth=0.6)
-    below.set_title(f"by rows, in {len(ends)} phase(s): {result.rows.peak / 1024:,.1f} KiB")
-    below.set_xlabel("rows computed")
-    below.set_ylabel("KiB")
-    below.set_ylim(bottom=0)
-    save(drawn, path)
 
 
 def plot_sweep(name: str, sweep: Sweep, path: Path) -> None:

@@ -7,9 +7,11 @@ from torch import nn
 
 from rnnpool.cost.bound import Bound, lower_bound
 from rnnpool.cost.count import Cost, as_graph, count
+from rnnpool.cost.picture import PlannedBuffer, PlanPicture
 from rnnpool.cost.standard import StandardPeak, standard_peak
 from rnnpool.cost.steps import Step
 from rnnpool.cost.stream import StreamPlan, plan_rows, retiled
+from rnnpool.cost.tables.published import published_peak
 from rnnpool.graph import Graph, Madds, Node
 from rnnpool.graph.ops import Activation, Conv, Pool, RNNPool
 
@@ -44,6 +46,17 @@ class Profile:
     tiles: StreamPlan
     bound: Bound  # proved, on any plan of whole rows
 
+    @property
+    def picture(self) -> PlanPicture:
+        """The plan by rows, to be drawn."""
+        buffers = [PlannedBuffer(buffer.name, buffer.piece_bytes, buffer.spans) for buffer in self.rows.buffers]
+        others = [("layer by layer", self.whole.peak)]
+        if (paper := published_peak(self.graph.name, self.rows.precision.name, self.graph.image.shape)) is not None:
+            others.append(("the paper", paper))
+        others.append(("proved bound", self.bound.bytes))
+        name = f"{self.graph.name}, {'x'.join(map(str, self.graph.image.shape))}, {self.rows.precision.name}"
+        return PlanPicture(name, self.rows.peak, buffers, self.rows.lives.ends, others)
+
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
@@ -60,6 +73,8 @@ class Profile:
                 f"rows_in_tiles_of_{TILE}": self.tiles.peak,
             },
             "bound": asdict(self.bound),
+            "arena": {"in_use_at_once": max(self.rows.used), "smallest": self.rows.placement.least,
+                      "how": self.rows.placement.how},
             "phases": [
                 {"first": self.rows.steps[phase.start].name, "steps": phase.stop - phase.start, "bytes": phase.bytes}
                 for phase in self.rows.phases

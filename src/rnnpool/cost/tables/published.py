@@ -4,7 +4,10 @@ Parameters and multiply-adds of the classifiers stand with their architectures (
 Here are peak memory and the detectors. Megabytes are MiB, kilobytes KiB: that is how the printed figures come out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rnnpool.models import model_info
 
 MIB, KIB = 1 << 20, 1 << 10
 
@@ -54,3 +57,15 @@ FACES = (
 # Cortex-M4 on SCUT-HEAD, 320 x 240 monochrome; "size" is the model's in bytes.
 M4_PEAK, M4_MADDS, M4_SIZE = 188 * KIB, 70e6, 160 * KIB
 SSDLITE_PEAK, SSDLITE_MADDS, SSDLITE_SIZE = 3.51 * MIB, 540e6, 11.3 * MIB
+
+
+def published_peak(network: str, dtype: str, shape: Sequence[int]) -> int | None:
+    """The peak in bytes that the paper prints for a network of the registry, in that type and at that input shape
+    (C, H, W); None if it prints none."""
+    kib = {"mobilenet_v2_035": VWW_KIB[0], "mobilenet_v2_035-rnnpool": VWW_KIB[1], "face-m4": M4_PEAK / KIB}
+    found = {(name, "int8"): size * KIB for name, size in kib.items()}
+    found |= {(row.model, row.dtype): row.peak for row in FACES if row.model is not None}
+    for family, (base, small) in STANDARD_MIB.items():
+        found |= {(family, "float32"): base * MIB, (f"{family}-rnnpool", "float32"): small * MIB}
+    size = found.get((network, dtype))
+    return round(size) if size is not None and model_info(network).input_size == tuple(shape) else None
