@@ -104,6 +104,41 @@ def test_two_processes_see_every_sample_once(folders, tmp_path):
     assert sorted(seen[0] + seen[1]) == expected
 
 
+def test_classes_without_parts_are_packed_whole_and_split_when_opened(folders, tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pictures", {"red": 10, "blue": 15})
+    assert main(["shards", str(pictures), str(tmp_path / "shards")]) == 0
+    assert capsys.readouterr().out == "all: 25 images of 2 classes in 1 shards\n"
+    task = create_task(recipe(60), tmp_path / "shards")
+    train, val = task.samples.images, task.val.images
+    assert (len(train), np.bincount(val.targets).tolist()) == (20, [3, 2])  # a fifth of blue and of red
+    assert sorted([*train.names, *val.names]) == sorted(image_folder(pictures, ".").names)
+    plan = Plan(0, 10, 6, rank=0, world=1, seed=0, workers=0, pin_memory=False)
+    seen = [key for batch in task.batches(plan) for key in batch.keys]
+    assert sorted(seen) == [(epoch, index) for epoch in range(3) for index in range(20)]
+    first, second = [[index for epoch, index in seen if epoch == number] for number in (0, 1)]
+    assert first != second != sorted(second)
+
+
+def test_training_and_evaluation_hold_out_the_same(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pictures", {"red": 10, "blue": 15})
+    assert main(["shards", str(pictures), str(tmp_path / "shards")]) == 0
+    small = [
+        "model.name=pooled-avg",
+        "model.options={width: 4}",
+        "data.size=8",
+        "train.images=24",
+        "train.batch_size=8",
+    ]
+    data, out = str(tmp_path / "shards"), str(tmp_path / "run")
+    assert main(["train", "pictures", "--data", data, "--out", out, *small, "train.workers=0"]) == 0
+    trained = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    capsys.readouterr()
+    assert main(["evaluate", "--data", data, "--weights", f"{out}/final.safetensors", "--json", "-"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["images"] == 5
+    assert figures["loss"] == pytest.approx(trained["loss"])
+
+
 def test_what_is_refused(folders, tmp_path, capsys):
     assert main(["shards", str(folders / "pictures"), str(folders / "shards")]) == 2
     assert main(["shards", str(tmp_path), str(tmp_path / "out")]) == 2

@@ -83,7 +83,7 @@ def open_pictures(
     """
     from rnnpool.data.classification import ImageAugment, least_side
     from rnnpool.data.image_folder import image_folder, split_by_seed
-    from rnnpool.data.shards import has_shards, open_shards
+    from rnnpool.data.shards import ALL, has_shards, open_shards
     from rnnpool.train.typed import from_mapping
 
     if not folder.is_dir():
@@ -97,7 +97,8 @@ def open_pictures(
             return open_shards(root, split, **seen)[0], split
         if (root / split).is_dir():
             return image_folder(root, split, **seen), split
-    pictures = image_folder(folder, ".", **seen)
+    packed = has_shards(folder, ALL)
+    pictures = open_shards(folder, ALL, **seen)[0] if packed else image_folder(folder, ".", **seen)
     if split != "val" or "val_share" not in data:
         raise InputError(f"--data {folder}: no folder {split!r} in it")
     share, seed = data["val_share"], data["split_seed"]

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 EPILOG = """\
-DIR holds PART/CLASS/*.jpg (train, val, ...) or CLASS/*.jpg. OUT gets PART-000000.tar, ... in WebDataset's naming, with
-the image files as they are, and PART.json, which says where each lies.
+DIR holds PART/CLASS/*.jpg (train, val, ...) or CLASS/*.jpg, which is the part "all". OUT gets PART-000000.tar, ... in
+WebDataset's naming, with the image files as they are, and PART.json, which says where each lies.
 
 example:
   rnnpool shards imagenet imagenet-shards
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rnnpool.data.shards import pack, parts_of
+    from rnnpool.data.shards import ALL, pack, parts_of
     from rnnpool.errors import InputError
 
     if args.megabytes < 1:
@@ -32,5 +32,7 @@ def run(args: argparse.Namespace) -> int:
     for part in sorted(parts, key=lambda part: part != "train"):  # the others' classes are those of train
         index = pack(args.folder, part, args.out, classes=classes, megabytes=args.megabytes, seed=args.seed)
         classes = index.classes if part == "train" else classes
-        print(f"{part}: {len(index.places):,} images of {len(index.classes)} classes in {len(index.shards)} shards")
+        print(
+            f"{ALL if part == '.' else part}: {len(index.places):,} images of {len(index.classes)} classes in {len(index.shards)} shards"
+        )
     return 0

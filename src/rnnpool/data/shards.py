@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from rnnpool.data.image_folder import class_names, image_folder
+from rnnpool.data.image_folder import class_names, image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import PixelFiles
 from rnnpool.errors import InputError
@@ -30,6 +31,7 @@ from rnnpool.files import atomic_path, write_text
 from rnnpool.images import IMAGE_SUFFIXES, shrink_on_load, to_rgb
 
 MEGABYTE = 10**6
+ALL = "all"  # the part that a folder of classes without parts is packed as; it is split when it is opened
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def pack(
     Raises:
         InputError: no images, or shards of this part are there already.
     """
-    name = "all" if part == "." else part
+    name = ALL if part == "." else part
     if any(out.glob(f"{name}-*.tar")):
         raise InputError(f"{out}: has shards of {name!r} already; choose another folder, or delete them")
     images = image_folder(root, part, classes=classes)
@@ -178,6 +180,16 @@ def open_shards(
         )
     pixels = ShardPixels(folder, index, channels, least_side)
     return LabelledImages(pixels, index.names, index.classes, index.places[:, 3].copy()), ShardOrder(index.places)
+
+
+def split_shards(
+    folder: Path, share: float, seed: int, **options: Any
+) -> tuple[LabelledImages, LabelledImages, ShardOrder]:
+    """``open_shards`` of the part ``ALL`` in two, the second with ``share`` of every class, and the first's order."""
+    images, _ = open_shards(folder, ALL, **options)
+    train, val = split_by_seed(images, share, seed)
+    assert isinstance(images.pixels, ShardPixels)
+    return train, val, ShardOrder(images.pixels.places[train.images])
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> int:

@@ -20,7 +20,7 @@ from rnnpool.data.classification import (
 )
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
-from rnnpool.data.shards import has_shards, open_shards
+from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
 from rnnpool.models import model_info, save_weights
@@ -159,6 +159,8 @@ def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledI
         train, order = open_shards(folder, data.train, **seen)
         val, _ = open_shards(folder, data.val, classes=train.classes, **seen)
         return train, val, order
+    if has_shards(folder, ALL):
+        return split_shards(folder, data.val_share, data.split_seed, **seen)
     seen["cache"] = root / data.cache if data.cache else None
     if (folder / data.train).is_dir():
         train = image_folder(folder, data.train, **seen)
