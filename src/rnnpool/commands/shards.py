@@ -32,7 +32,6 @@ def run(args: argparse.Namespace) -> int:
     for part in sorted(parts, key=lambda part: part != "train"):  # the others' classes are those of train
         index = pack(args.folder, part, args.out, classes=classes, megabytes=args.megabytes, seed=args.seed)
         classes = index.classes if part == "train" else classes
-        print(
-            f"{ALL if part == '.' else part}: {len(index.places):,} images of {len(index.classes)} classes in {len(index.shards)} shards"
-        )
+        name, images = ALL if part == "." else part, len(index.places)
+        print(f"{name}: {images:,} images of {len(index.classes)} classes in {len(index.shards)} shards")
     return 0
