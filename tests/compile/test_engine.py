@@ -3,51 +3,33 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from rnnpool.cli import main
 from rnnpool.compile import engine
 from rnnpool.compile.engine import CDetector
-from rnnpool.detection import PointHead
 from rnnpool.errors import InputError
-from rnnpool.integer.convert import convert
 from rnnpool.integer.detector import IntDetector
 from rnnpool.integer.module import from_bytes
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.storage import save_network
-from rnnpool.models import Detector, ModelInfo, create_model, registry, save_weights
+from rnnpool.models import create_model, save_weights
 from rnnpool.models.weights import find_shipped_weights
 from rnnpool.target.toolchain import missing_tools
+from small_face import noise, register_small_face, small_face_integers
 
 pytestmark = pytest.mark.skipif(missing_tools(["gcc"]) is not None, reason=f"host C: {missing_tools(['gcc'])}")
 
 
-def build_small() -> Detector:
-    def stage(channels_in: int, channels_out: int) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, 2, 1), nn.ReLU())
-
-    predictors = [nn.Conv2d(8, 5, 1), nn.Conv2d(8, 5, 1)]
-    stages = [nn.Sequential(stage(1, 4), stage(4, 8), stage(8, 8)), stage(8, 8)]
-    return Detector("small-face", 1, (48, 64), stages, None, predictors, PointHead((8, 16)))
-
-
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> IntNetwork:
-    """Integers of a registered detector of random weights; libraries are kept in ``tmp_path``."""
+    """Integers of a registered detector; libraries are kept in ``tmp_path``."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(engine, "_FLAGS", ("-O1",))  # compiles twice as fast
-    entry = ModelInfo("small-face", "for tests", "detection", (1, 48, 64), build_small)
-    monkeypatch.setitem(registry._REGISTRY, entry.name, entry)
-    torch.manual_seed(5)
-    return convert(create_model("small-face"), (1, 48, 64), photos(4), name="small-face", method="minmax").network
-
-
-def photos(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
-    return list(np.random.default_rng(count).integers(0, 256, (count, 1, height, width)).astype(np.uint8))
+    register_small_face(monkeypatch)
+    return small_face_integers()
 
 
 def libraries(tmp_path: Path) -> list[str]:
@@ -59,7 +41,7 @@ def test_the_same_boxes_at_every_size(network: IntNetwork, tmp_path: Path) -> No
     compiled, integers = CDetector.of_registry(network), IntDetector.of_registry(network)
     compiled.notify = told.append
     for size in ((48, 64), (64, 48)):
-        images = from_bytes(photos(2, *size))
+        images = from_bytes(noise(2, *size))
         for ours, wanted in zip(compiled.predict(images), integers.predict(images), strict=True):
             assert len(wanted.scores) > 5
             assert torch.equal(ours.boxes, wanted.boxes)
@@ -69,15 +51,14 @@ def test_the_same_boxes_at_every_size(network: IntNetwork, tmp_path: Path) -> No
 
     again = CDetector.of_registry(network)
     again.notify = told.append
-    assert len(again.predict(from_bytes(photos(1)))[0].scores) > 5
+    assert len(again.predict(from_bytes(noise(1)))[0].scores) > 5
     assert len(told) == 2  # from the cache
     with pytest.raises(InputError, match="the C engine has its own overlap threshold"):
-        again.predict(from_bytes(photos(1)), iou_threshold=0.6)
+        again.predict(from_bytes(noise(1)), iou_threshold=0.6)
 
 
 def test_a_library_belongs_to_its_integers_and_its_size(network: IntNetwork) -> None:
-    torch.manual_seed(6)
-    other = convert(create_model("small-face"), (1, 48, 64), photos(4), name="small-face", method="minmax").network
+    other = small_face_integers(seed=6)
     keys = [engine._key(made) for made in (network, other, engine.sized(network, (1, 48, 64)))]
     assert keys[0] == keys[2] != keys[1]
     assert engine._key(engine.sized(network, (1, 64, 48))) != keys[0]
@@ -85,13 +66,13 @@ def test_a_library_belongs_to_its_integers_and_its_size(network: IntNetwork) -> 
 
 def test_without_a_cache_it_is_built_for_the_process(network: IntNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
-    assert len(CDetector.of_registry(network).predict(from_bytes(photos(1)))[0].scores) > 5
+    assert len(CDetector.of_registry(network).predict(from_bytes(noise(1)))[0].scores) > 5
 
 
 def test_without_a_compiler_it_says_what_to_install(network: IntNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(InputError, match="gcc is not installed; on Debian: apt-get install gcc libc6-dev"):
-        CDetector.of_registry(network).predict(from_bytes(photos(1)))
+        CDetector.of_registry(network).predict(from_bytes(noise(1)))
 
 
 def test_the_verb(
@@ -99,8 +80,8 @@ def test_the_verb(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     save_network(network, "small.safetensors")
-    Image.fromarray(photos(1, 60, 90)[0][0]).save("a.png")
-    Image.fromarray(photos(2, 100, 50)[0][0]).save("b.png")
+    Image.fromarray(noise(1, 60, 90)[0][0]).save("a.png")
+    Image.fromarray(noise(2, 100, 50)[0][0]).save("b.png")
     arguments = ["detect", "a.png", "b.png", "--weights", "small.safetensors", "--threshold", "0.3", "--json"]
     assert main([*arguments, "int.json", "--engine", "int"]) == 0
     assert capsys.readouterr().err == ""
@@ -132,7 +113,7 @@ def test_wrong_weights(
     monkeypatch.chdir(tmp_path)
     save_network(network, "small.safetensors")
     save_weights(create_model("small-face"), "float.safetensors")
-    Image.fromarray(photos(1)[0][0]).save("a.png")
+    Image.fromarray(noise(1)[0][0]).save("a.png")
     assert main(["detect", "a.png", "--engine", kind, *arguments]) == 2
     assert message in capsys.readouterr().err
 

@@ -107,21 +107,19 @@ def open_detector(model: str | None, weights: str | None, engine: str) -> "FaceD
 
 
 def _integers(model: str | None, weights: str | None, engine: str) -> "IntDetector":
+    from rnnpool.commands.integer_files import shipped_integers
     from rnnpool.compile.engine import CDetector
     from rnnpool.integer.detector import IntDetector
     from rnnpool.integer.storage import load_network
     from rnnpool.models import model_info
-    from rnnpool.models.weights import find_shipped_weights
     from rnnpool.pipeline import DEFAULT_MODEL
 
     path: str | Path | None = weights
     if path is None:
         name = model_info(model or DEFAULT_MODEL).name
-        path = find_shipped_weights(f"{name}-int8")
+        path = shipped_integers(name)
         if path is None:
-            raise InputError(
-                f"no integers of {name!r} are shipped; make them with rnnpool quantize {name}, and --weights"
-            )
+            raise InputError(f"no integers of {name!r} are shipped; rnnpool quantize {name} makes them, for --weights")
     network = load_network(path)
     if model not in (None, network.name):
         raise InputError(f"{path}: holds integers of model {network.name!r}, not of {model!r}")

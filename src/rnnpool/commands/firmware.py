@@ -1,87 +1,222 @@
-"""``rnnpool firmware``: an integer network compiled, run on an emulated Cortex-M4, and measured."""
+"""``rnnpool firmware``: an integer network as C on an emulated Cortex-M4, compared with its simulator, and measured."""
 
 import argparse
-import json
+import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnpool.commands.integer_files import HELP, open_integers
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
+    from rnnpool.commands.image_files import ImageFile
+    from rnnpool.compile.emit import Compiled
+    from rnnpool.compile.exactness import Truth
+    from rnnpool.compile.firmware import Measured
     from rnnpool.integer.network import IntNetwork
+    from rnnpool.pipeline import Face
 
 EPILOG = """\
-FILE is what rnnpool quantize wrote. Each image is scaled to fit the network's input and put into its upper left corner;
-of a classifier that says what it was trained on, the middle of the image is taken as rnnpool evaluate does.
-Needs arm-none-eabi-gcc and qemu-system-arm; instructions are exact, cycles and seconds (at 168 MHz) are estimates.
+Each image is scaled to fit the network's input and put into its upper left corner. Every output and every detection of
+the chip is compared with the simulator's, bit for bit. Needs arm-none-eabi-gcc and qemu-system-arm; instructions are
+exact, cycles and seconds (at 168 MHz) are estimates.
 
-example:
+--check N compares on N of the images, evenly spaced, with the same C compiled for this machine by gcc, and on the chip
+with the first 10 of them; all detections count, whatever they score.
+
+examples:
+  rnnpool firmware face-tiny photo.jpg --out found
   rnnpool firmware face-tiny-int8.safetensors photo.jpg --layers
+  rnnpool firmware face-tiny WIDER_FACE/WIDER_val --check 200
+
+Exit status. 0: all bits agree. 1: they do, and some images could not be read. 2: an error, or a bit that differs.
 """
 
-_CLASSES = 5  # how many of a classifier's are printed
+ON_CHIP = 10  # images of --check that the emulator runs
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image as it is, and as the network sees it."""
+
+    file: "ImageFile"
+    original: "Image.Image"
+    pixels: "NDArray[np.uint8]"  # (C, H, W)
+    scale: float  # from pixels of the original to those of the network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("network", metavar="FILE", type=Path, help="an integer network (.safetensors)")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="image files")
+    parser.add_argument("network", metavar="NETWORK", help=HELP)
+    parser.add_argument("images", metavar="IMAGE|DIR", nargs="+", type=Path, help="image files, and folders of them")
     parser.add_argument("--machine", default="netduinoplus2", help="netduinoplus2 (192 KiB of RAM) or mps2-an386")
     parser.add_argument("--threshold", metavar="T", type=float, default=0.4, help="of detections (default: 0.4)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write annotated pictures here, as PNG")
+    parser.add_argument("--check", metavar="N", type=int, help="compare N images on this machine, 10 on the chip")
     parser.add_argument("--layers", action="store_true", help="print the costs of each function")
 
 
 def run(args: argparse.Namespace) -> int:
-    import numpy as np
-
+    from rnnpool.commands.detect import check_folder
+    from rnnpool.commands.image_files import copy_paths, find_images
     from rnnpool.compile.emit import compile_network
-    from rnnpool.compile.firmware import run_on_chip
-    from rnnpool.integer.storage import load_network
+    from rnnpool.compile.exactness import InexactError
+    from rnnpool.integer.detector import find_integer_head
 
     if not 0.0 <= args.threshold <= 1.0:
         raise InputError(f"--threshold is {args.threshold:g}; a score is 0..1")
-    network = load_network(args.network)
-    fitted = [_fit(path, network) for path in args.images]
+    if args.check is not None and args.check < 1:
+        raise InputError(f"--check is {args.check}; it is a number of images, 1 or more")
+    network = open_integers(args.network)
+    head = find_integer_head(network)
+    if args.out is not None and (head is None or args.check is not None):
+        raise InputError("--out draws detections; " + ("--check shows none" if head else f"{network.name} finds none"))
+    files, problems = find_images(args.images, skip=args.out)
+    if args.check is not None:
+        files = _spread(files, args.check)
+    photos = _read(files, network, problems)
+    for problem in problems:
+        print(f"rnnpool: skipped: {problem}", file=sys.stderr, flush=True)
+    if not photos:
+        raise InputError("no image to look at")
+    if args.out is not None:
+        check_folder(args.out, "--out")
     with tempfile.TemporaryDirectory(prefix="rnnpool-firmware-") as folder:
-        compiled = compile_network(network, Path(folder))
-        images = [pixels for pixels, _ in fitted]
-        measured = run_on_chip(compiled, network, images, machine=args.machine, profile=True)
-    for path, (pixels, scale), outputs in zip(args.images, fitted, measured.outputs, strict=True):
-        exact = all(np.array_equal(a, b) for a, b in zip(outputs, network.run(pixels), strict=True))
-        print(f"{path}: {'bit for bit the simulator' if exact else 'DIFFERS from the simulator'}")
-        for line in _detections(network, outputs, scale, args.threshold):
-            print(f"  {line}")
-        if not exact:
+        compiled = compile_network(network, Path(folder), head=head)
+        try:
+            if args.check is None:
+                copies = None if args.out is None else copy_paths([photo.file for photo in photos], args.out)
+                measured = _show(compiled, network, photos, args.threshold, copies, args.machine)
+            else:
+                measured = _check(compiled, network, photos, args.machine)
+        except InexactError as error:
+            print(f"rnnpool: error: {error}", file=sys.stderr)
             return 2
+    _print_costs(measured, layers=args.layers)
+    return 1 if problems else 0
+
+
+def _show(
+    compiled: "Compiled",
+    network: "IntNetwork",
+    photos: Sequence[Photo],
+    threshold: float,
+    copies: Sequence[Path] | None,
+    machine: str,
+) -> "Measured":
+    """Run all images on the chip; print and draw what it found."""
+    from rnnpool.commands.detect import describe, write_copy
+    from rnnpool.compile.exactness import simulate_image
+    from rnnpool.compile.firmware import run_on_chip
+    from rnnpool.integer.head import SCORE
+
+    limit = round(threshold * SCORE)
+    images = [photo.pixels for photo in photos]
+    measured = run_on_chip(compiled, network, images, machine=machine, profile=True, threshold=limit)
+    for number, photo in enumerate(photos):
+        truth = simulate_image(network, compiled.head, photo.pixels, limit)
+        _expect_the_same(network, truth, measured, number, f"{photo.file.path}, on the chip")
+        if truth.detections is not None:
+            faces = _faces(truth.detections, photo)
+            copy = None if copies is None else copies[number]
+            if copy is not None:
+                write_copy(photo.original, faces, copy)
+            print(describe(str(photo.file.path), faces, copy))
+        else:
+            print(f"{photo.file.path}")
+            for line in _scores(network, truth):
+                print(f"  {line}")
+        print("  bit for bit the simulator", flush=True)
+    return measured
+
+
+def _check(compiled: "Compiled", network: "IntNetwork", photos: Sequence[Photo], machine: str) -> "Measured":
+    """Compare all images on this machine, and the first on the chip."""
+    from rnnpool.compile.exactness import InexactError, find_difference, simulate_image
+    from rnnpool.compile.firmware import run_on_chip
+    from rnnpool.compile.host import HostNetwork
+
+    host = HostNetwork(compiled, network)
+    truths, numbers, detections = [], 0, 0
+    for photo in photos:
+        truth = simulate_image(network, compiled.head, photo.pixels, 0)
+        outputs = host.run(photo.pixels)
+        found = None if compiled.head is None else host.detect(photo.pixels)
+        difference = find_difference(network, truth, outputs, found)
+        if difference is not None:
+            raise InexactError(f"{photo.file.path}, on this machine: {difference}")
+        truths.append(truth)
+        numbers += truth.numbers
+        detections += 0 if truth.detections is None else len(truth.detections)
+    counts = f"{numbers:,} outputs" + ("" if compiled.head is None else f", {detections:,} detections")
+    print(f"{len(photos)} images on this machine: {counts}, bit for bit the simulator", flush=True)
+    chosen = photos[:ON_CHIP]
+    measured = run_on_chip(compiled, network, [photo.pixels for photo in chosen], machine=machine, profile=True)
+    for number, photo in enumerate(chosen):
+        _expect_the_same(network, truths[number], measured, number, f"{photo.file.path}, on the chip")
+    print(f"{len(chosen)} images on the emulated chip: bit for bit the simulator")
+    return measured
+
+
+def _expect_the_same(network: "IntNetwork", truth: "Truth", measured: "Measured", number: int, where: str) -> None:
+    from rnnpool.compile.exactness import InexactError, find_difference
+
+    found = None if measured.detections is None else measured.detections[number]
+    difference = find_difference(network, truth, measured.outputs[number], found)
+    if difference is not None:
+        raise InexactError(f"{where}: {difference}")
+
+
+def _print_costs(measured: "Measured", *, layers: bool) -> None:
     assert measured.profile is not None
-    cycles = measured.cycles_per_instruction * measured.instructions[0]
+    instructions = max(measured.instructions)
+    cycles = measured.cycles_per_instruction * instructions
     print(f"RAM           {measured.ram:>12,} bytes, of which stack {measured.stack:,}")
     print(f"flash         {measured.flash:>12,} bytes")
-    print(f"instructions  {measured.instructions[0]:>12,} an image")
+    print(f"instructions  {instructions:>12,} an image{', the longest' if len(set(measured.instructions)) > 1 else ''}")
     print(f"cycles        {cycles:>12,.0f} estimated, {measured.seconds:.2f} s at 168 MHz")
-    if args.layers:
+    if layers:
         for name, cost in measured.profile.functions.items():
             if cost.instructions * 1000 > measured.profile.total.instructions:
-                print(f"  {cost.instructions / len(images):>12,.0f} instructions  {name}")
-    return 0
+                print(f"  {cost.instructions / len(measured.instructions):>12,.0f} instructions  {name}")
 
 
-def _fit(path: Path, network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]":
-    """The image's bytes (C, H, W) scaled to fit, on grey, and how much smaller it became."""
+def _spread(files: "list[ImageFile]", count: int) -> "list[ImageFile]":
+    """``count`` of them, evenly spaced; all if there are fewer."""
+    count = min(count, len(files))
+    return [files[(2 * i + 1) * len(files) // (2 * count)] for i in range(count)]
+
+
+def _read(files: "Sequence[ImageFile]", network: "IntNetwork", problems: list[str]) -> list[Photo]:
+    """The images that can be read; of the others a line each is added to ``problems``."""
+    from rnnpool.images import load_image
+
+    photos = []
+    for file in files:
+        try:
+            original = load_image(file.path)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        pixels, scale = fit(original, network.image.shape)
+        photos.append(Photo(file, original, pixels, scale))
+    return photos
+
+
+def fit(image: "Image.Image", shape: tuple[int, ...]) -> "tuple[NDArray[np.uint8], float]":
+    """The image's bytes scaled to fit (C, H, W), on grey, and how much smaller it became."""
     import numpy as np
     from PIL import Image
 
-    from rnnpool.images import load_image
-    from rnnpool.integer.images import centre_crops
-
-    channels, height, width = network.image.shape
-    if "test_crop" in network.metadata:
-        return centre_crops([path], channels, (height, width), float(network.metadata["test_crop"]))[0], 1.0
-    image = load_image(path).convert("L" if channels == 1 else "RGB")
+    channels, height, width = shape
+    image = image.convert("L" if channels == 1 else "RGB")
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     canvas = Image.new(image.mode, (width, height), 128 if channels == 1 else (128, 128, 128))
@@ -90,25 +225,27 @@ def _fit(path: Path, network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]"
     return np.ascontiguousarray(pixels), scale
 
 
-def _detections(network: "IntNetwork", outputs: "list[NDArray[np.int16]]", scale: float, threshold: float) -> list[str]:
-    """What a detector found, in pixels of the original image; a classifier's best classes; numbers of anything else."""
+def _faces(detections: "NDArray[np.int64]", photo: Photo) -> "list[Face]":
+    """Detections (n, 5) in pixels of the original, cut at its border."""
     import numpy as np
-    import torch
 
-    from rnnpool.detection import Selection, select_detections
-    from rnnpool.integer.detector import IntDetector
+    from rnnpool.integer.head import POSITION, SCORE
+    from rnnpool.pipeline import Face
 
-    real = network.real_outputs(outputs)
-    if "classes" in network.metadata:
-        named = sorted(zip(real[0].ravel(), json.loads(network.metadata["classes"]), strict=True), reverse=True)
-        return [f"{name}  {score:.2f}" for score, name in named[:_CLASSES]]
-    if any(network.vectors):
-        return [f"output {i}: {np.array2string(value, precision=3)}" for i, value in enumerate(real)]
-    head = IntDetector.of_registry(network).head
-    boxes, scores = head.decode([torch.from_numpy(value)[None].float() for value in real])
-    selection = Selection(threshold, head.default_iou_threshold, 100, head.default_vote_iou)
-    (found,) = select_detections(boxes, scores, selection)
+    border = [photo.original.width, photo.original.height] * 2
+    boxes = np.clip(detections[:, :4] / (POSITION * photo.scale), 0, border)
     return [
-        f"{x1 / scale:.0f}, {y1 / scale:.0f}, {(x2 - x1) / scale:.0f} x {(y2 - y1) / scale:.0f}  score {score:.2f}"
-        for (x1, y1, x2, y2), score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
+        Face(x1, y1, x2 - x1, y2 - y1, score / SCORE)
+        for (x1, y1, x2, y2), score in zip(boxes.tolist(), detections[:, 4].tolist(), strict=True)
+        if x2 > x1 and y2 > y1
     ]
+
+
+def _scores(network: "IntNetwork", truth: "Truth") -> list[str]:
+    """Real outputs of a network of vectors; nothing of others."""
+    import numpy as np
+
+    if not any(network.vectors):
+        return []
+    real = network.real_outputs(truth.outputs)
+    return [f"output {i}: {np.array2string(value, precision=3)}" for i, value in enumerate(real)]

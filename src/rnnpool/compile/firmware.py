@@ -74,7 +74,8 @@ def run_on_chip(
             [folder / "main.c", *compiled.sources], folder, machine=machine, includes=compiled.includes, defines=defines
         )
         interleaved = b"".join(np.ascontiguousarray(image.transpose(1, 2, 0)).tobytes() for image in images)
-        run = run_firmware(firmware, {"images.bin": interleaved}, profile=profile)
+        timeout = 60.0 + 20.0 * len(images)
+        run = run_firmware(firmware, {"images.bin": interleaved}, profile=profile, timeout_s=timeout)
     if run.status != 0:
         raise RuntimeError(f"the firmware ended with status {run.status}: {run.output.strip()}")
     counts = np.frombuffer(run.files["counts.bin"], "<u4").reshape(-1, 2)
