@@ -114,16 +114,30 @@ def test_sweep(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert len(result["impossible"]) == 4
     assert all("stride is 5" in line for line in result["impossible"])
     for point in points:
-        dominated = any(
-            other["madds"] <= point["madds"] and other["ram"] <= point["ram"] and other is not point for other in points
-        )
-        assert point["front"] != dominated
+        beaten = any(
+            other["hidden"] >= point["hidden"] and other["madds"] <= point["madds"] and other["ram"] <= point["ram"]
+            for other in points if other is not point
+        )  # fmt: skip
+        assert point["front"] != beaten
+    assert {point["hidden"] for point in points if point["front"]} == {4, 8}
     assert "<svg" in picture.read_text()
 
 
 def test_sweep_as_a_table(capsys: pytest.CaptureFixture) -> None:
     assert main(["sweep", "mobilenet_v2_035-rnnpool", "--patch", "6", "--hidden", "8", "--size", "64"]) == 0
-    assert "*      6       4       8     64" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "*      6       4       8     64" in said
+    assert "costs less" in said
+
+
+def test_sweep_within_a_budget(capsys: pytest.CaptureFixture) -> None:
+    assert main(["sweep", "mobilenet_v2_035-rnnpool", *GRID, "--json"]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    ram = sorted(point["ram"] for point in points)[1]
+    assert main(["sweep", "mobilenet_v2_035-rnnpool", *GRID, "--json", "--ram", str(ram)]) == 0
+    assert json.loads(capsys.readouterr().out)["points"] == [point for point in points if point["ram"] <= ram]
+    assert main(["sweep", "mobilenet_v2_035-rnnpool", *GRID, "--ram", "1000"]) == 2
+    assert "nothing fits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,25 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnpool.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnpool.cost.sweep import Sweep
 
 EPILOG = """\
 examples:
   rnnpool sweep mobilenet_v2-rnnpool
   rnnpool sweep mobilenet_v2_035-rnnpool --patch 4,6,8 --hidden 4,8,16 --size 96,144,224 --plot front.png
+  rnnpool sweep mobilenet_v2_035-rnnpool --ram 32768 --madds 20        what fits into 32 KiB and 20 million
 
-Memory is the peak of the plan by rows (see rnnpool profile); multiply-adds are what is executed. Stars mark the Pareto
-front: no other network of the grid has less of both. Accuracy is not part of it.
+Memory is the peak of the plan by rows (see rnnpool profile); multiply-adds are what is executed. All four sizes cost
+both, so the smallest network is always the cheapest; accuracy, for which one pays, grows with the image and the hidden
+sizes (table 16 of the paper). Stars mark what is worth training: no other network of the grid with as large an image
+and as large hidden sizes costs less.
 """
 
 FLAGS = {"patch": "kernel", "stride": "stride", "hidden": "hidden", "size": "input_size"}
@@ -27,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{flag}", metavar="N,N", default=DEFAULTS[flag], help=f"{text} (default: {DEFAULTS[flag]})"
         )
+    parser.add_argument("--ram", type=int, metavar="BYTES", help="leave out networks that need more")
+    parser.add_argument("--madds", type=float, metavar="MILLIONS", help="leave out networks that compute more")
     parser.add_argument("--dtype", default="int8", help="of activations and states (default: int8)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw all points and the front")
@@ -40,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     result = run_sweep(args.model, grid, dtype=args.dtype)
     if not result.points:
         raise InputError(f"no network of the grid can be built; the first: {result.impossible[0]}")
+    result = _within(result, args.ram, args.madds)
     front = set(map(id, result.front))
     points = sorted(result.points, key=lambda point: point.madds)
     if args.plot is not None:
@@ -66,9 +77,26 @@ def run(args: argparse.Namespace) -> int:
         table.add_row("*" if id(point) in front else "", *settings, *costs)
     screen = console()
     screen.print(table)
+    screen.print("* no other with as large an image and hidden sizes costs less", markup=False, highlight=False)
     for line in result.impossible:
         screen.print(f"not possible: {line}", markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _within(result: "Sweep", ram: int | None, madds: float | None) -> "Sweep":
+    """The points that fit."""
+    fitting = [
+        point
+        for point in result.points
+        if (ram is None or point.ram <= ram) and (madds is None or point.madds <= madds * 1e6)
+    ]
+    if not fitting:
+        point = min(result.points, key=lambda point: point.ram)
+        raise InputError(
+            f"nothing fits: the network of the grid with least memory ({point.label}) needs {point.ram:,} bytes and"
+            f" {point.madds / 1e6:,.1f} million multiply-adds"
+        )
+    return replace(result, points=tuple(fitting))
 
 
 def _numbers(flag: str, text: str) -> list[int]:

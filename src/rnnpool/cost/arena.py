@@ -234,8 +234,3 @@ def _solve(
     if status == cp_model.OPTIMAL:
         return Placement(offsets, found, found, "by CP-SAT")
     return Placement(offsets, found, max(start.least, round(solver.best_objective_bound) * unit), stopped)
-
-
-def pack(sizes: Sequence[int], conflicts: Sequence[set[int]], bound: int, *, align: int = 1) -> list[int]:
-    """The heuristic alone, for pieces whose conflicts are known."""
-    return _heuristic(sizes, [sorted(each) for each in conflicts], [1] * len(sizes), bound, align)

@@ -39,7 +39,7 @@ def save(drawn: Any, path: Path) -> None:
 
 
 def plot_sweep(name: str, sweep: Sweep, path: Path) -> None:
-    """Every point, a colour for each input size, and the Pareto front as a line."""
+    """Every point, a colour for each input size, and rings around those worth having (``Sweep.front``)."""
     drawn, (axes,) = figure(1, (8, 6))
     sizes = sorted({point.settings.get("input_size", 0) for point in sweep.points})
     for size in sizes:
@@ -47,9 +47,9 @@ def plot_sweep(name: str, sweep: Sweep, path: Path) -> None:
         label = f"input {size}x{size}" if size else None
         axes.scatter([p.madds / 1e6 for p in points], [p.ram / 1024 for p in points], s=22, label=label)
     front = sweep.front
-    ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none", "color": "tab:red"}
-    axes.plot(
-        [p.madds / 1e6 for p in front], [p.ram / 1024 for p in front], linewidth=0.8, label="Pareto front", **ring
+    ring = {"marker": "o", "s": 110, "facecolors": "none", "edgecolors": "tab:red"}
+    axes.scatter(
+        [p.madds / 1e6 for p in front], [p.ram / 1024 for p in front], label="none as large costs less", **ring
     )
     for point in front:
         place = (point.madds / 1e6, point.ram / 1024)
