@@ -192,6 +192,18 @@ def test_blocks_on_the_host(tmp_path, shape, narrow):
             np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
 
 
+def test_sums_wait_instead_of_rows(tmp_path):
+    """A 3x3 with few outputs, on a map of two rows as well."""
+    torch.manual_seed(5)
+    head = nn.Sequential(nn.Conv2d(1, 24, 3, 2, 1), nn.ReLU(), nn.Conv2d(24, 3, 3, 1, 1))
+    for shape in ((1, 11, 22), (1, 3, 16)):
+        network, images = integers(head, shape)
+        host = HostNetwork(compile_network(network, tmp_path / str(shape), name="head"), network)
+        assert [stage.kind for stage in host.compiled.plan.stages] == ["image", "conv", "sums"]
+        for image in images:
+            np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
+
+
 @needs_toolchain
 def test_face_tiny_on_the_chip(tiny, tmp_path):
     network, images = tiny

@@ -22,6 +22,7 @@ from rnnpool.compile.kernel_cases import (
     l2norm_case,
     mean_case,
     nibbles_case,
+    sums_case,
 )
 from rnnpool.compile.random_layers import (
     random_cell,
@@ -56,6 +57,7 @@ def odd_cases(rng) -> list[KernelCase]:
     inner = 4 * draw(1, 5)
     expand = random_conv(rng, inner, channels)
     project = replace(random_conv(rng, outputs, inner), zero_in=expand.zero_out)
+    tall_x = random_map(rng, channels, draw(2, 5), width)
     wide = random_conv(rng, draw(1, 11), channels)
     down = random_conv(rng, len(wide.weights), len(wide.weights), (3, 3), (2, 2), (1, 1), depthwise=True)
     down = replace(down, zero_in=wide.zero_out)
@@ -87,6 +89,7 @@ def odd_cases(rng) -> list[KernelCase]:
         expand_project_case(thin_expand, thin, row),
         nibbles_case(random_conv(rng, draw(1, 12), channels, most=7), row),
         expand_case(wide, down, x, group=2 * draw(1, 6)),
+        sums_case(random_conv(rng, draw(1, 9), channels, (3, 3), (1, 1), (1, 1)), tall_x),
         add_case(quantise_add(scales[0], scales[1], sum_scale), sum_scale.zero_point, row, other_row),
         add_case(quantise_add(scales[0], scales[1], sum_scale), sum_scale.zero_point, row, half_row),
         mean_case(quantise_mean(scales[0], scales[2], tall[0].size), tall),

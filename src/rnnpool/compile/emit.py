@@ -152,13 +152,15 @@ def _output(network: IntNetwork, number: int) -> dict[str, Any]:
 def output_order(plan: Plan, network: IntNetwork) -> list[tuple[int, int]]:
     """(output, row) in the order in which the sink receives them."""
     names = [network.nodes[number].name for number in network.outputs]
-    made = [0] * len(plan.stages)
+    calls = [0] * len(plan.stages)
     order = []
     for entries in plan.acts:
         for entry in entries:
             if entry < LANDS and plan.stages[entry].wide:
-                order.append((names.index(plan.stages[entry].last.name), made[entry]))
-                made[entry] += 1
+                row = plan.stages[entry].given(calls[entry])
+                calls[entry] += 1
+                if row is not None:
+                    order.append((names.index(plan.stages[entry].last.name), row))
     return order
 
 

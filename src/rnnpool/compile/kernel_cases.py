@@ -16,8 +16,10 @@ from rnnpool.compile.pack import (
     pack_depthwise,
     pack_nibbles,
     pack_pointwise,
+    pack_sums,
     round_up,
     row_pitch,
+    sums_sizes,
 )
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
@@ -37,6 +39,7 @@ HEADERS = (
     "rnp_nibbles.h",
     "rnp_pair.h",
     "rnp_rnnpool.h",
+    "rnp_sums.h",
 )
 LEFT = 4  # bytes before a map, so that its first pixel is aligned and has padding before it
 
@@ -246,6 +249,41 @@ def expand_case(expand: IntConv, depthwise: IntConv, x: NDArray[np.uint8], group
     macs = expand.run(x).size * channels + y.size * 9
     name = f"expand and depthwise s2, {height}x{width}x{channels} -> {wide}"
     return KernelCase(name, Case(code, arrays), read, with_padding(y, depthwise.zero_out), macs)
+
+
+def sums_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
+    """A whole map (C, H, W) through a 3x3 convolution with int16 output by rnp_sums_row."""
+    y = conv.run_i16(x)
+    (channels, height, width), outputs = x.shape, round_up(len(y), 2)
+    source = PlanarMap.of(x, 1, conv.zero_in, slack=6)
+    packed = pack_sums(conv)
+    rows = ", ".join(f"@weights + {number * packed[0].size}" for number in range(3))
+    state, scratch = sums_sizes(channels, outputs, width)
+    code = f"""
+    const rnp_sums layer = {{{channels}, {outputs}, {width}, {height}, {{{rows}}}}};
+    if (rnp_sums_state_size(&layer) != sizeof @state || rnp_sums_buffer_size(&layer) != sizeof @buffer) {{
+        board_exit(3);
+    }}
+    for (int32_t y = -1; y <= {height}; y++) {{
+        const int32_t outside = y < 0 || y == {height};
+        const uint8_t *const row = outside ? @zeros + {LEFT} : @x + {LEFT} + y * {source.row};
+        int16_t *const out = @out + (y < 1 ? 0 : y - 1) * {round_up(width) * outputs};
+        rnp_sums_row(&layer, @state, y, row, outside ? 0 : {source.pitch}, out, @buffer);
+    }}"""
+    arrays: dict[str, NDArray] = {
+        "x": source.memory,
+        "zeros": np.full(LEFT + source.pitch + 6, conv.zero_in, np.uint8),
+        "weights": packed,
+        "state": np.full(state, 99, np.uint8).view(np.uint32),
+        "buffer": np.zeros(scratch, np.uint8),
+        "out": np.zeros((height, round_up(width), outputs), np.int16),
+    }
+
+    def read(arrays: Mapping[str, NDArray]) -> NDArray:
+        return arrays["out"].reshape(height, -1, outputs)[:, :width, : len(y)].transpose(2, 0, 1)
+
+    name = f"sums of 3x3, {height}x{width}x{channels} -> {len(y)}"
+    return KernelCase(name, Case(code, arrays), read, y, y.size * conv.weights[0].size)
 
 
 def add_case(add: IntAdd, zero_out: int, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> KernelCase:

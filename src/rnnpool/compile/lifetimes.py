@@ -92,9 +92,10 @@ class _Player:
             takes = step.takes and act < step.takes
             gives = not takes
             if step.takes and not step.gives_apart:
-                if not takes:
+                if takes:
+                    gives = number + 1 < end and run.acts[number + 1] == (step, step.takes + self.made[step.index])
+                elif self.made[step.index] > act - step.takes:
                     continue  # the call before has made it
-                gives = number + 1 < end and run.acts[number + 1] == (step, step.takes + self.made[step.index])
             self._call(step, gives)
             if takes or not step.takes:
                 self.acted[step.index] += 1

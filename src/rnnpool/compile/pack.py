@@ -1,5 +1,7 @@
 """Parameters in the order the C kernels read them (the formats stand in runtime/*.h)."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +64,12 @@ def _with_scales(conv: IntConv, words: NDArray[np.int64]) -> NDArray[np.uint32]:
     a, b = bias[0::2, None], bias[1::2, None]
     packed = np.concatenate([256 * a + b, b, words, multiplier[0::2, None], multiplier[1::2, None]], axis=1)
     return (packed & 0xFFFFFFFF).astype(np.uint32)
+
+
+def pack_sums(conv: IntConv) -> NDArray[np.uint32]:
+    """rnp_sums.h: the words of the kernel's rows, one after the other; each as ``pack_pointwise`` packs it."""
+    rows = range(conv.weights.shape[2])
+    return np.stack([pack_pointwise(replace(conv, weights=conv.weights[:, :, y : y + 1])) for y in rows])
 
 
 def pack_depthwise(conv: IntConv) -> NDArray[np.uint32]:
@@ -162,6 +170,11 @@ def expand_sizes(channels: int, wide: int, width: int, stride: int, group: int =
     lead = round_up(stride - width)
     state, wide_group = (round_up(lead + count * stride) for count in (round_up(wide, 2), group))
     return state, 8 * round_up(channels) + 2 * wide_group
+
+
+def sums_sizes(channels: int, outputs: int, width: int) -> tuple[int, int]:
+    """Bytes of state and of scratch memory, as rnp_sums_state_size and _buffer_size give them."""
+    return 2 * 4 * round_up(width) * round_up(outputs, 2), 8 * round_up(3 * channels)
 
 
 def rnnpool_multiply_adds(pool: IntRNNPool, height_out: int, width_out: int) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from rnnpool.compile.lifetimes import LANDS, Life, Piece, play
-from rnnpool.compile.pack import expand_sizes, rnnpool_sizes, round_up, row_pitch
+from rnnpool.compile.pack import expand_sizes, rnnpool_sizes, round_up, row_pitch, sums_sizes
 from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, SHIFT, Place, place_rows
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.arena import Placement, Span, place, usage
@@ -234,6 +234,8 @@ def stage_bytes(stage: Stage) -> dict[int, int]:
     elif stage.kind == "expand":
         (wide, _, width), channels = stage.ints[0].shape, stage.sources[0].channels
         kept, scratch = expand_sizes(channels, wide, width, row_pitch(width))
+    elif stage.kind == "sums":
+        kept, scratch = sums_sizes(stage.sources[0].channels, stage.channels, stage.width)
     elif stage.kind == "mean":
         kept = 4 * stage.channels
     elif stage.kind in ("conv", "pair"):

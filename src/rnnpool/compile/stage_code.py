@@ -9,6 +9,7 @@ from rnnpool.compile.pack import (
     pack_depthwise,
     pack_nibbles,
     pack_pointwise,
+    pack_sums,
     rnnpool_arrays,
     round_up,
     row_pitch,
@@ -262,6 +263,34 @@ class StageCode:
         if stage.added is not None:
             constants, body = self._in_place_sum(stage, constants, body)
         return constants, [*body, f"rnp_row_made(&stream, {i});"]
+
+    def _sums(self, stage: Stage) -> tuple[list[str], list[str]]:
+        op = stage.ints[0].op
+        assert isinstance(op, IntConv)
+        i, source = stage.index, stage.sources[0]
+        packed = pack_sums(op)
+        weights = self._keep(stage, "weights", packed)
+        rows = ", ".join(f"{weights} + {y * packed[0].size}" for y in range(3))
+        outputs = round_up(len(op.weights), 2)
+        constants = [
+            f"static const rnp_sums sums_{i} = {{{source.channels}, {outputs}, {stage.width}, {stage.rows}, "
+            f"{{{rows}}}}};"
+        ]
+        number = [self.network.nodes[output].name for output in self.network.outputs].index(stage.last.name)
+        call = f"rnp_sums_row(&sums_{i}, state, {{}}, out, {self._at(stage, SCRATCH)});"
+        return constants, [
+            f"void *const state = {self._at(stage, KEPT)};",
+            f"int16_t *const out = (int16_t *)(void *)({self._at(stage, OUTPUT)});",
+            f"const int32_t row = stream.progress[{i}].taken++;",
+            *_if_first(call.format(f"-1, values[{source.index}].zeros, 0")),
+            "int32_t stride;",
+            f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+            call.format("row, from, stride"),
+            "if (row > 0) {",
+            f"    stream.progress[{i}].made++;",
+            f"    give(c, {number}, row - 1, out);",
+            "}",
+        ]
 
     def _expand(self, stage: Stage) -> tuple[list[str], list[str]]:
         inner, outer = stage.ints

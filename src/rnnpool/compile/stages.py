@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rnnpool.compile.pack import round_up
 from rnnpool.cost.steps import NEVER, Read, Step
 from rnnpool.errors import InputError
 from rnnpool.integer.convolution import IntConv
@@ -25,9 +26,9 @@ EXPANSION = 2  # how many times as wide a tensor has to be, that keeping one row
 class Stage(Step):
     """A step of ``rnnpool.cost`` over integer nodes. Its value is the last node's.
 
-    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "expand" (a 1x1 and a depthwise of stride 2),
-    "depthwise", "rnnpool", "add", "mean", "border" or "l2norm". ``added`` is a sum that follows in place, ``other`` the
-    stage of its other operand. ``wide`` stages leave int16 rows.
+    ``kind`` is "image", "conv", "pair" (two 1x1 convolutions), "expand" (a 1x1 and a depthwise of stride 2), "sums" (a
+    3x3 that keeps sums instead of rows), "depthwise", "rnnpool", "add", "mean", "border" or "l2norm". ``added`` is a
+    sum that follows in place, ``other`` the stage of its other operand. ``wide`` stages leave int16 rows.
     """
 
     kind: str = ""
@@ -63,6 +64,11 @@ class Stage(Step):
     def gives_apart(self) -> bool:
         """Whether a stage that takes rows in gives a row in a call of its own, not in that which takes the last one."""
         return self.kind == "rnnpool"
+
+    def given(self, call: int) -> int | None:
+        """The row that a call of the stage's function gives (calls counted from 0), of an output stage."""
+        row = call - 1 if self.kind == "sums" else call
+        return row if row >= 0 else None
 
     @property
     def sources(self) -> list[Stage]:
@@ -111,6 +117,8 @@ class _Builder:
         last = number
         if (joint := self._expanded(number)) is not None:
             stage.kind, last = "expand", joint
+        elif self._sums_up(number):
+            stage.kind = "sums"
         elif kind == "conv" and (joint := self._follower(number)) is not None and self._expanded(joint) is None:
             stage.kind, last = "pair", joint
         if last != number:
@@ -149,6 +157,17 @@ class _Builder:
         if node.shape[0] < EXPANSION * source.shape[0] or (isinstance(source.op, IntConv) and source.op.depthwise):
             return None
         return reader if isinstance(op, IntConv) and op.depthwise and op.stride == (2, 2) else None
+
+    def _sums_up(self, number: int) -> bool:
+        """Whether a 3x3 convolution's sums (4 bytes each, of two output rows) take less than two of its input rows."""
+        node = self.nodes[number]
+        op = node.op
+        if not isinstance(op, IntConv) or op.depthwise or not isinstance(node.output, ChannelScales):
+            return False
+        (source,), (_, height, width) = node.inputs, node.shape
+        fits = op.weights.shape[2:] == (3, 3) and op.stride == (1, 1) and op.padding == (1, 1) and height > 1
+        sums = 4 * round_up(width) * round_up(node.shape[0], 2)
+        return fits and self._only_reader(source) == number and sums < self.nodes[source].shape[0] * width
 
     def _join_sum(self, stage: Stage, last: int) -> None:
         """Take in the sum that alone reads the stage's result, if its other operand is known earlier."""
@@ -191,6 +210,9 @@ class _Builder:
             outside = [not op.replicate and row != near for row, near in zip(moved, inside, strict=True)]
             return Read(source, inside, [NEVER if out else near for out, near in zip(outside, inside, strict=True)])
         assert isinstance(op, IntConv)
+        if stage.kind == "sums":  # a row completes the output row above it; the last one has none below it
+            stage.takes, stage.after = height, [min(height - 1, row + 1) for row in range(height)]
+            return Read(source, list(range(height)), list(range(height)))
         if stage.kind == "expand":  # the row above the two is kept, expanded
             upper = list(range(0, height, 2))
             return Read(source, upper, [min(height - 1, row + 1) for row in upper])

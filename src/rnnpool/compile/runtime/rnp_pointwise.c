@@ -99,6 +99,25 @@ void rnp_pointwise_i16(const int16_t *tile, const uint32_t *weights, int32_t cha
     }
 }
 
+void rnp_pointwise_sums(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                        uint32_t *sums) {
+    for (int32_t pair = 0; pair < channels_out / 2; pair++) {
+        weights += 2;
+        for (int32_t channel = 0; channel < channels_in; channel += 2) {
+            const uint32_t word = *weights++;
+            const int32_t both0 = (int16_t)(word & 0xFFFFu), both1 = (int16_t)(word >> 16);
+            const int32_t b0 = (int8_t)(word & 0xFFu), b1 = (int8_t)((word >> 16) & 0xFFu);
+            for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
+                const int16_t *const x = tile + channel * RNP_TILE_PIXELS + 2 * pixel;
+                sums[pixel] += (uint32_t)(both0 * x[0] + both1 * x[1]);
+                sums[RNP_TILE_PIXELS + pixel] += (uint32_t)(b0 * x[0] + b1 * x[1]);
+            }
+        }
+        weights += 2;
+        sums += 2 * RNP_TILE_PIXELS;
+    }
+}
+
 #else
 typedef int rnp_pointwise_is_in_assembly; /* C99 wants a declaration in every file */
 #endif

@@ -48,4 +48,9 @@ void rnp_pointwise_tile_4(const int16_t *tile, const uint32_t *weights, int32_t 
 void rnp_pointwise_i16(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
                        int16_t *out, int32_t pixel_stride);
 
+/* Adds to sums that wait: uint32_t sums[N / 2][2][4], for each pair of output channels 256 * A + B of the 4 pixels,
+ * modulo 2^32, then B. Biases and multipliers in the weights are not used. */
+void rnp_pointwise_sums(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t channels_out,
+                        uint32_t *sums);
+
 #endif

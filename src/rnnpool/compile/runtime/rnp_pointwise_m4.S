@@ -84,16 +84,9 @@
     str     r4, [sp, #OUT]
     .endm
 
-    /* The product of one pair of output channels, requantised: A in r4-r7, B in r8-r11. Advances r1. */
-    .macro product bits
-3:  ldrd    r4, r8, [r1], #8
+    /* Adds the products of one pair of output channels to the accumulators. Advances r1. */
+    .macro multiply bits
     ldr     r0, [sp, #TILE]
-    mov     r5, r4
-    mov     r6, r4
-    mov     r7, r4
-    mov     r9, r8
-    mov     r10, r8
-    mov     r11, r8
     ldr     pc, [sp, #ENTRY]
     .balign 4
 1:  .rept 4
@@ -102,6 +95,18 @@
 2:  ldr     lr, [sp, #TILE_END]
     cmp     r0, lr
     bne     1b
+    .endm
+
+    /* The product of one pair of output channels, requantised: A in r4-r7, B in r8-r11. Advances r1. */
+    .macro product bits
+3:  ldrd    r4, r8, [r1], #8
+    mov     r5, r4
+    mov     r6, r4
+    mov     r7, r4
+    mov     r9, r8
+    mov     r10, r8
+    mov     r11, r8
+    multiply \bits
     ldrd    r2, r3, [r1], #8
     sub     r4, r4, r8
     sub     r5, r5, r9
@@ -219,5 +224,23 @@ rnp_pointwise_i16:
     str     r7, [r0, lr, lsl #1]
     leave
     .size   rnp_pointwise_i16, . - rnp_pointwise_i16
+
+    .section .text.rnp_pointwise_sums, "ax"
+    .balign 4
+    .global rnp_pointwise_sums
+    .type   rnp_pointwise_sums, %function
+    .thumb_func
+rnp_pointwise_sums:
+    enter   8
+3:  ldr     lr, [sp, #OUT]
+    ldmia   lr, {r4-r11}
+    add     r1, r1, #8
+    multiply 8
+    ldr     r0, [sp, #OUT]
+    add     r1, r1, #8
+    stmia   r0!, {r4-r11}
+    str     r0, [sp, #OUT]
+    leave
+    .size   rnp_pointwise_sums, . - rnp_pointwise_sums
 
 #endif
