@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
-from rnnpool.graph.lowering import FUNCTIONS
+from rnnpool.graph.tracer import FUNCTIONS
 
 SHAPE = (4, 6, 8)
 

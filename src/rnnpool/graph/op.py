@@ -2,7 +2,7 @@
 
 A shape is that of one image: (C, H, W) for a map, (F,) for a vector; the batch is not part of the graph.
 "Rows" are the H rows of a map; a vector is one row. Subclasses live in ``rnnpool.graph.ops``, a file a family, each
-with the rules that turn torch functions into it (``rnnpool.graph.lowering``).
+with the rules that turn torch functions into it (``rnnpool.graph.tracer``).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Op, Shape
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 # name -> (function of a tensor and the operator's settings, the settings' names)
 FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Op, RowRange, Shape
 from rnnpool.graph.ops.affine import Affine, constant
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Op, Shape
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers, lowers_module
 from rnnpool.graph.op import Op, Shape
 from rnnpool.graph.ops.affine import Affine
+from rnnpool.graph.tracer import Traced, Tracer, lowers, lowers_module
 from rnnpool.models.s3fd_predictor import L2Norm as L2NormModule
 
 

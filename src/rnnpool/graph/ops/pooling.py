@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Held, Number, Op, RowRange, Shape, sliding, window
 from rnnpool.graph.ops.conv import Pair, pair
 from rnnpool.graph.ops.reduce import GlobalPool
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Op, RowRange, Shape, as_map, numel
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 
 def _every_row(inputs: Sequence[Shape]) -> RowRange:

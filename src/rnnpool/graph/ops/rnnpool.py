@@ -7,9 +7,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers_module
 from rnnpool.graph.op import Held, Madds, Op, RowRange, Shape, sliding, window
 from rnnpool.graph.ops.conv import Pair
+from rnnpool.graph.tracer import Traced, Tracer, lowers_module
 from rnnpool.nn import RNNPool2d
 
 

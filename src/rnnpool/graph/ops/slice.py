@@ -7,9 +7,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Op, RowRange, Shape
 from rnnpool.graph.ops.reshape import reshaped
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 
 @dataclass(frozen=True)

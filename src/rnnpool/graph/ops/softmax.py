@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from rnnpool.errors import InputError
-from rnnpool.graph.lowering import Traced, Tracer, lowers
 from rnnpool.graph.op import Op, Shape
+from rnnpool.graph.tracer import Traced, Tracer, lowers
 
 
 @dataclass(frozen=True)
