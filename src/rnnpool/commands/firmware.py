@@ -1,6 +1,7 @@
 """``rnnpool firmware``: an integer network as C on an emulated Cortex-M4, compared with its simulator, and measured."""
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from rnnpool.pipeline import Face
 
 EPILOG = """\
-Each image is scaled to fit the network's input and put into its upper left corner. Every output and every detection of
-the chip is compared with the simulator's, bit for bit. Needs arm-none-eabi-gcc and qemu-system-arm; instructions are
-exact, cycles and seconds (at 168 MHz) are estimates.
+Each image is scaled to fit the network's input and put into its upper left corner; of a classifier that says what it
+was trained on, the middle of the image is taken as rnnpool evaluate does. Every output and every detection of the chip
+is compared with the simulator's, bit for bit. Needs arm-none-eabi-gcc and qemu-system-arm; instructions are exact,
+cycles and seconds (at 168 MHz) are estimates.
 
 --check N compares on N of the images, evenly spaced, with the same C compiled for this machine by gcc, and on the chip
 with the first 10 of them; all detections count, whatever they score.
@@ -40,6 +42,7 @@ Exit status. 0: all bits agree. 1: they do, and some images could not be read. 2
 """
 
 ON_CHIP = 10  # images of --check that the emulator runs
+_CLASSES = 5  # how many of a classifier's are printed
 
 
 @dataclass(frozen=True)
@@ -205,9 +208,19 @@ def _read(files: "Sequence[ImageFile]", network: "IntNetwork", problems: list[st
         except InputError as error:
             problems.append(str(error))
             continue
-        pixels, scale = fit(original, network.image.shape)
+        pixels, scale = _view(file.path, original, network)
         photos.append(Photo(file, original, pixels, scale))
     return photos
+
+
+def _view(path: Path, image: "Image.Image", network: "IntNetwork") -> "tuple[NDArray[np.uint8], float]":
+    """The image's bytes (C, H, W) as the network is to see them, and how much smaller it became."""
+    from rnnpool.integer.images import centre_crops
+
+    channels, height, width = network.image.shape
+    if "test_crop" in network.metadata:
+        return centre_crops([path], channels, (height, width), float(network.metadata["test_crop"]))[0], 1.0
+    return fit(image, network.image.shape)
 
 
 def fit(image: "Image.Image", shape: tuple[int, ...]) -> "tuple[NDArray[np.uint8], float]":
@@ -242,10 +255,13 @@ def _faces(detections: "NDArray[np.int64]", photo: Photo) -> "list[Face]":
 
 
 def _scores(network: "IntNetwork", truth: "Truth") -> list[str]:
-    """Real outputs of a network of vectors; nothing of others."""
+    """A classifier's best classes; real outputs of other networks of vectors; nothing of others."""
     import numpy as np
 
     if not any(network.vectors):
         return []
     real = network.real_outputs(truth.outputs)
+    if "classes" in network.metadata:
+        named = sorted(zip(real[0].ravel(), json.loads(network.metadata["classes"]), strict=True), reverse=True)
+        return [f"{name}  {score:.2f}" for score, name in named[:_CLASSES]]
     return [f"output {i}: {np.array2string(value, precision=3)}" for i, value in enumerate(real)]
