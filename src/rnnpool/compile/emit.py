@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnpool.compile import RUNTIME_FOLDER
+from rnnpool.compile.c_text import comma_lines, zero_point
 from rnnpool.compile.comparison import compare
 from rnnpool.compile.pack import (
     rnnpool_multiply_adds,
@@ -17,7 +18,7 @@ from rnnpool.compile.pack import (
 )
 from rnnpool.compile.results import Kind, kind_of_results, results_in_c
 from rnnpool.compile.schedule import CONTEXT_BYTES, LANDS, Plan, plan_arena
-from rnnpool.compile.stage_code import StageCode, comma_lines, zero_point
+from rnnpool.compile.stage_code import StageCode
 from rnnpool.compile.stages import build_stages
 from rnnpool.errors import InputError
 from rnnpool.files import write_text

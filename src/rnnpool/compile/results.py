@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnpool.compile.c_text import comma_lines
 from rnnpool.compile.pack import round_up
-from rnnpool.compile.stage_code import comma_lines
 from rnnpool.errors import InputError
 from rnnpool.integer.head import POWERS, IntHead
 from rnnpool.integer.network import IntNetwork
