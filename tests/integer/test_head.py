@@ -56,7 +56,7 @@ def test_decoding_is_that_of_the_float_head(head):
     inside = np.abs(boxes) < 2047
     # A sixteenth of a pixel for the two roundings, and 2^-12 octaves of the size.
     assert (np.abs(found_boxes - boxes) <= 1 / 16 + sides * 3e-4)[inside].all()
-    assert integers.vote == (None if head.default_vote_iou is None else OVERLAP // 2)
+    assert integers.vote == (None if head.default_vote_iou is None else round(head.default_vote_iou * OVERLAP))
 
 
 def test_power_and_sigmoid():

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnpool.detection.s3fd_head import S3FDHead
 from rnnpool.errors import InputError
 from rnnpool.models import create_model
 from rnnpool.models.neck import TopDownNeck
@@ -70,8 +71,9 @@ def test_the_mode_is_given_back(tiny, mode):
 
 
 def test_the_head_has_its_own_suppression():
-    """S3FD suppresses at 0.3, face-tiny at 0.5; a caller's value goes before both."""
-    assert create_model("face-m4").head.default_iou_threshold == 0.3
+    """S3FD suppresses at 0.3, face-m4 with its voting at 0.4, face-tiny at 0.5; a caller's value goes before all."""
+    assert S3FDHead([8], [16.0], [1], training="s3fd").default_iou_threshold == 0.3
+    assert create_model("face-m4").head.default_iou_threshold == 0.4
     model = create_model("face-m4")
     images = torch.zeros(1, 1, 64, 64)
     counts = [

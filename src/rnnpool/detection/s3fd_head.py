@@ -45,8 +45,6 @@ class S3FDHead:
         InputError: lists of different lengths, or an unknown ``training``.
     """
 
-    default_iou_threshold = 0.3
-
     def __init__(
         self,
         strides: Sequence[int],
@@ -66,8 +64,10 @@ class S3FDHead:
         self.strides, self.anchors = tuple(strides), tuple(anchors)
         self.scores_per_cell = tuple(scores_per_cell)
         self.training = training
-        # Published detections do not vote. See PointHead for what voting is worth.
-        self.default_vote_iou = None if training == "s3fd" else 0.5
+        # As published, 0.3 without voting. With it, measured on 259 validation images, 0.4 and 0.4 give face-quant .004
+        # more than 0.3 and 0.5 at every level, face-m4 .001. See PointHead for what voting is worth.
+        self.default_iou_threshold = 0.3 if training == "s3fd" else 0.4
+        self.default_vote_iou = None if training == "s3fd" else 0.4
         self.quality_loss = QualityLoss(box_loss, box_weight, focal_power)
 
     def decode(self, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
