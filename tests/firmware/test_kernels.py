@@ -96,6 +96,7 @@ def odd_cases(rng) -> list[KernelCase]:
         border_case(IntPad((draw(0, 3), draw(0, 5), 0, 0), bool(draw(0, 1)), draw(0, 255)), row),
         l2norm_case(quantise_l2norm(scales[0], Quantisation(1 / 100, draw(0, 255)), channels, draw(0, 1) * 0.01), row),
         dense_case(random_conv(rng, draw(1, 9), dense_in), random_map(rng, dense_in, 1, 1)[:, 0, 0]),
+        dense_case(random_conv(rng, draw(1, 9), dense_in), random_map(rng, dense_in, 1, 1)[:, 0, 0], wide=False),
         step_case(cell, p, random_states(rng, 2, units)),
         step_case(cell, p, None),
         projection_case(

@@ -37,9 +37,10 @@ def conv(code: StageCode, stage: Stage) -> Code:
         f"static const rnp_conv conv_{i} = {{{{{op.weights.shape[1]}, {kh}, {kw}, {sw}, {pw}}}, {weights}, "
         f"{outputs}, {stage.width}, {stride}, {zero}}};"
     ]
-    if stage.nibbles:
+    if stage.nibbles or stage.dense:
         call = f"(&conv_{i}, from, stride, {{}}, {code.at(stage, SCRATCH)});"
-        return _finish(code, stage, constants, one_row(i, source), "rnp_nibbles_conv_row", call)
+        kernel = "rnp_dense_row" if stage.dense else "rnp_nibbles_conv_row"
+        return _finish(code, stage, constants, one_row(i, source), kernel, call)
     body = [
         f"const uint8_t *rows[{kh}];",
         f"int32_t strides[{kh}];",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rnnpool.compile.pack import (
     EXPAND_GROUP,
     expand_sizes,
-    pack_dense,
     pack_depthwise,
     pack_nibbles,
     pack_pointwise,
@@ -363,22 +362,28 @@ def mean_case(mean: IntMean, x: NDArray[np.uint8]) -> KernelCase:
     return KernelCase(f"mean {height}x{width}x{channels}", Case(code, arrays), read, mean.run(x), x.size)
 
 
-def dense_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
-    """A fully connected layer, (C,) uint8 -> int16."""
-    outputs, channels = len(conv.weights), len(x)
-    weights, scales = pack_dense(conv)
+def dense_case(conv: IntConv, x: NDArray[np.uint8], *, wide: bool = True) -> KernelCase:
+    """A fully connected layer, (C,) uint8 -> int16, or uint8."""
+    outputs, channels = round_up(len(conv.weights), 2), len(x)
+    source = PlanarMap.of(x[:, None, None], 1, conv.zero_in)
+    suffix, out = ("_i16", "@out") if wide else ("", f"@out + {LEFT}")
     code = f"""
-    const rnp_dense layer = {{{channels}, {outputs}, @weights, @scales}};
-    rnp_dense_i16(&layer, @x, @out);"""
+    const rnp_conv layer = {{{{{channels}, 1, 1, 1, 0}}, @weights, {outputs}, 1, {row_pitch(1)}, {conv.zero_out}}};
+    if (rnp_dense_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
+    rnp_dense_row{suffix}(&layer, @x + {LEFT}, {source.pitch}, {out}, @buffer);"""
     arrays: dict[str, NDArray] = {
-        "x": np.pad(x, (0, round_up(channels) - channels), constant_values=99),
-        "weights": weights,
-        "scales": scales,
-        "out": np.zeros(outputs, np.int16),
+        "x": source.memory,
+        "weights": pack_pointwise(conv),
+        "buffer": np.zeros(2 * round_up(channels), np.uint8),
+        "out": np.zeros(outputs, np.int16) if wide else np.zeros(LEFT + outputs * row_pitch(1), np.uint8),
     }
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
-        return arrays["out"]
+        if wide:
+            return arrays["out"][: len(conv.weights)]
+        return read_map(arrays["out"], outputs, 1, 1)[: len(conv.weights)]
 
-    expected = conv.run_i16(x[:, None, None])[:, 0, 0]
-    return KernelCase(f"dense {channels} -> {outputs}", Case(code, arrays), read, expected, outputs * channels)
+    pixel = x[:, None, None]
+    expected = conv.run_i16(pixel)[:, 0, 0] if wide else with_padding(conv.run(pixel), conv.zero_out)
+    name = f"dense {channels} -> {len(conv.weights)}"
+    return KernelCase(name, Case(code, arrays), read, expected, len(conv.weights) * channels)

@@ -116,16 +116,6 @@ def split_lanes(packed: NDArray[np.int16], units: int) -> tuple[NDArray[np.int16
     return pair[0, :units], pair[1, :units]
 
 
-def pack_dense(conv: IntConv) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """rnp_dense.h: weights (ceil4(O), ceil4(I)), scales (ceil4(O), 2)."""
-    flat = conv.weights.reshape(len(conv.weights), -1)
-    outputs = round_up(len(flat))
-    weights, scales = np.zeros((outputs, round_up(flat.shape[1])), np.int8), np.zeros((outputs, 2), np.int32)
-    weights[: len(flat), : flat.shape[1]] = flat
-    scales[: len(flat)] = np.stack([conv.bias, conv.multiplier], axis=1)
-    return weights, scales
-
-
 def cell_arrays(name: str, cell: IntCell) -> dict[str, NDArray]:
     """The parameters of rnp_fastgrnn."""
     return {f"{name}_hidden": pack_quads(cell.hidden), f"{name}_gates": pack_gates(cell)}

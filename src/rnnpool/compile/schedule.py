@@ -241,6 +241,6 @@ def stage_bytes(stage: Stage) -> dict[int, int]:
     elif stage.kind in ("conv", "pair"):
         assert isinstance(op, IntConv)
         inner = round_up(stage.ints[0].shape[0]) if stage.kind == "pair" else 0
-        scratch = 8 * (round_up(op.weights[0].size) + inner)
+        scratch = (2 if stage.dense else 8) * (round_up(op.weights[0].size) + inner)
     output = 2 * round_up(stage.width) * round_up(stage.channels, 2) if stage.wide else 0
     return {KEPT: kept, OPEN: open_, SCRATCH: scratch, OUTPUT: output}

@@ -46,9 +46,14 @@ class Stage(Step):
         return self.ints[-1] if self.added is None else self.added
 
     @property
+    def dense(self) -> bool:
+        """Whether it is fully connected: a 1x1 convolution of one pixel."""
+        return self.kind == "conv" and _is_pointwise(self.ints[0]) and self.ints[0].shape[1:] == (1, 1)
+
+    @property
     def nibbles(self) -> bool:
         """Whether its kernel takes weights of 4 bits, and gets some."""
-        wanted = self.kind == "pair" or (self.kind == "conv" and _is_pointwise(self.ints[0]))
+        wanted = self.kind == "pair" or (self.kind == "conv" and _is_pointwise(self.ints[0]) and not self.dense)
         ops = [node.op for node in self.ints]
         return wanted and not self.wide and all(isinstance(op, IntConv) and op.nibbles for op in ops)
 
@@ -139,9 +144,9 @@ class _Builder:
         return self.readers[number][0]
 
     def _follower(self, number: int) -> int | None:
-        """The 1x1 convolution that alone reads the 1x1 convolution ``number``, if they are that."""
-        reader = self._only_reader(number)
-        if reader is None or not _is_pointwise(self.nodes[number]) or self.nodes[number].shape[0] % 4:
+        """The 1x1 convolution that alone reads the 1x1 convolution ``number``, if they are that, of several pixels."""
+        reader, node = self._only_reader(number), self.nodes[number]
+        if reader is None or not _is_pointwise(node) or node.shape[0] % 4 or node.shape[1:] == (1, 1):
             return None
         return reader if _is_pointwise(self.nodes[reader]) else None
 

@@ -1,19 +1,19 @@
-/* Fully connected layer. */
+/* Fully connected layers: 1x1 convolutions of maps that are one pixel, for which tiles of 4 would be wasted. */
 #ifndef RNP_DENSE_H
 #define RNP_DENSE_H
 
-#include "rnp.h"
+#include "rnp_conv.h"
 
-/* weights: int8_t [ceil4(channels_out)][ceil4(channels_in)], the excess 0; 4-byte aligned.
- * scales: int32_t [ceil4(channels_out)][2]: bias, multiplier. */
-typedef struct {
-    int32_t channels_in;
-    int32_t channels_out;
-    const int8_t *weights;
-    const int32_t *scales;
-} rnp_dense;
+/* Bytes of scratch memory, 8-byte aligned. */
+size_t rnp_dense_buffer_size(const rnp_conv *conv);
 
-/* in uint8_t [ceil4(channels_in)], the excess anything, 4-byte aligned -> out int16_t [channels_out], saturated. */
-void rnp_dense_i16(const rnp_dense *layer, const uint8_t *in, int16_t *out);
+/* Computes the one output pixel; conv.width_out is 1.
+ *
+ * row             planar: one byte a channel, channel_stride apart
+ * out             planar, with its padding */
+void rnp_dense_row(const rnp_conv *conv, const uint8_t *row, int32_t channel_stride, uint8_t *out, void *buffer);
+
+/* The same with int16_t output: out[channel]. */
+void rnp_dense_row_i16(const rnp_conv *conv, const uint8_t *row, int32_t channel_stride, int16_t *out, void *buffer);
 
 #endif
