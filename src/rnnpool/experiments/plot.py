@@ -26,7 +26,7 @@ class Point:
 
 def plot_costs(points: Sequence[Point], title: str, metric: str, path: Path) -> None:
     """Write a picture: above against RAM, below against multiply-adds, both on a logarithmic axis."""
-    drawn, (above, below) = figure(2, (10, 9))
+    drawn, (above, below) = figure(2, (9, 10))
     for number, point in enumerate(points):
         interval = 100 * point.value.half_width if point.value.half_width is not None else None
         style = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)], "alpha": 0.85}
@@ -39,8 +39,8 @@ def plot_costs(points: Sequence[Point], title: str, metric: str, path: Path) -> 
         axes.set_ylabel(f"{metric}, %")
         axes.grid(alpha=0.3)
         _logarithmic(axes)
-    drawn.suptitle("\n".join(wrap(title, width=90)))
-    drawn.legend(*above.get_legend_handles_labels(), loc="outside right center", fontsize=9)
+    drawn.suptitle("\n".join(wrap(title, width=80)))
+    drawn.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     save(drawn, path)
 
 

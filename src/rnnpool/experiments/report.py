@@ -152,8 +152,13 @@ def _cost_cells(cost: RunCost | None) -> list[str]:
         return ["-", "-", "-"]
     if cost.madds is None or cost.madds_paper is None or cost.standard_ram is None or cost.streamed_ram is None:
         return [f"{cost.parameters:,}", "-", "-"]
-    madds = f"{cost.madds_paper / 1e6:.3g} / {cost.madds / 1e6:.3g}"
-    return [f"{cost.parameters:,}", madds, f"{cost.standard_ram / 1024:.1f} / {cost.streamed_ram / 1024:.1f}"]
+    madds = f"{_short(cost.madds_paper / 1e6)} / {_short(cost.madds / 1e6)}"
+    return [f"{cost.parameters:,}", madds, f"{_short(cost.standard_ram / 1024)} / {_short(cost.streamed_ram / 1024)}"]
+
+
+def _short(value: float) -> str:
+    """Three digits, more where they stand before the point: 0.0108, 1.25, 33.7, 1,240."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _numbers(report: Report) -> dict[str, Any]:
