@@ -5,6 +5,7 @@ sweep is, by the hash of all that it depends on: network, size, this package's c
 folder cannot be written, the library is built in a temporary one, for this process alone.
 """
 
+import functools
 import hashlib
 import subprocess
 import tempfile
@@ -100,12 +101,16 @@ def sized(network: IntNetwork, shape: tuple[int, ...]) -> IntNetwork:
 
 
 def _key(network: IntNetwork) -> str:
+    return hashlib.sha256(network_bytes(network) + _builder()).hexdigest()[:16]
+
+
+@functools.cache
+def _builder() -> bytes:
+    """A digest of all that turns a network into a library: this package's code, compiler, flags and processor."""
     package = Path(rnnpool.__file__).parent
     code = [path for folder in ("compile", "integer", "cost") for path in sorted((package / folder).rglob("*.py"))]
     code += sorted((RUNTIME_FOLDER.parent / "templates").iterdir())
     code += sorted(path for path in RUNTIME_FOLDER.iterdir() if path.suffix in (".c", ".h"))
     version = subprocess.run([find_tool(HOST_GCC), "--version"], capture_output=True, check=False).stdout
-    digest = hashlib.sha256(network_bytes(network))
-    for part in (*(path.read_bytes() for path in code), version, processor().encode(), repr(_FLAGS).encode()):
-        digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()[:16]
+    parts = (*(path.read_bytes() for path in code), version, processor().encode(), repr(_FLAGS).encode())
+    return b"".join(hashlib.sha256(part).digest() for part in parts)
