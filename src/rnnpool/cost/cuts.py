@@ -4,12 +4,13 @@ For the dynamic programming a phase's memory is estimated: the maps that exist d
 stay inside, and the most that the rows in flight of one step and its inputs can be. Rings of a phase do not depend on
 where it ends, so one estimate a beginning serves every end; it goes on for as long as the phase could still be cheaper
 than the best plan of short phases. The search then adds, drops and shifts cuts by what is alive at once when the phases
-are played.
+are played, and holds back steps of which a reader of stride 2 needs two rows at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate, pairwise
 
+from rnnpool.cost.lives import Lives
 from rnnpool.cost.precision import Precision
 from rnnpool.cost.rowsim import run_rows
 from rnnpool.cost.rowtimes import RowTimes
@@ -22,13 +23,14 @@ PLAYED = 60_000  # rows that the search plays
 Best = dict[int, tuple[int, int, int]]  # place -> (peak, phases, place before)
 
 
-def best_cuts(steps: Sequence[Step], numbers: Precision) -> list[int]:
-    """Indices of the steps that begin a phase, the first phase aside."""
+def best_order(steps: Sequence[Step], numbers: Precision) -> tuple[list[int], frozenset[int]]:
+    """Indices of the steps that begin a phase, the first phase aside; and of those that are to be late."""
     places = [1, *_places(steps, numbers), len(steps)]
     estimated = _estimated(steps, places, numbers)
     search = _Search(steps, numbers)
     start = min(([], estimated), key=search.cost)
-    return search.improve(start, places[1:-1])
+    cuts = search.improve(start, places[1:-1])
+    return cuts, search.hold_back(cuts)
 
 
 def _estimated(steps: Sequence[Step], places: Sequence[int], numbers: Precision) -> list[int]:
@@ -83,6 +85,29 @@ class _Search:
                     break
         return cuts
 
+    def hold_back(self, cuts: Sequence[int]) -> frozenset[int]:
+        """Steps that lower the highest phases if they are late, among those of which a reader needs two rows more each
+        time."""
+        late: set[int] = set()
+        phases = sorted(pairwise([1, *cuts, len(self.steps)]), key=lambda phase: -self.phases[phase])
+        done = 0  # what the phases so far need at least
+        for start, stop in phases:
+            best = self.phases[start, stop]
+            if best <= done:
+                break
+            candidates = {step.index for step in self.steps[start:stop] if not step.takes and _skipped(step)}
+            found: set[int] = set()
+            for tried in [candidates, *({each} for each in sorted(candidates))]:
+                if tried <= found or self.played > PLAYED:
+                    continue
+                peak = phase_peak(self.steps, start, stop, self.numbers, late=found | tried)
+                self.played += sum(step.takes + step.rows for step in self.steps[start:stop])
+                if peak < best:
+                    best, found = peak, found | tried
+            late |= found
+            done = max(done, best)
+        return frozenset(late)
+
     def _neighbours(self, cuts: list[int], places: Sequence[int]) -> list[list[int]]:
         """Changes at the highest phase: a cut within, one of its ends shifted or dropped."""
         edges = [1, *cuts, len(self.steps)]
@@ -98,11 +123,15 @@ class _Search:
         return found
 
 
-def phase_peak(steps: Sequence[Step], start: int, stop: int, numbers: Precision) -> int:
-    """The most bytes alive at one moment while the steps [start, stop) run as a phase of their own."""
-    from rnnpool.cost.lives import Lives
+def _skipped(step: Step) -> bool:
+    """Whether some reader goes on by more than one row at a time."""
+    reads = [read for reader in step.readers for read in reader.reads if read.source is step]
+    return any(after - before > 1 for read in reads for before, after in pairwise(read.last))
 
-    run = run_rows(steps, start, stop)
+
+def phase_peak(steps: Sequence[Step], start: int, stop: int, numbers: Precision, *, late: Collection[int] = ()) -> int:
+    """The most bytes alive at one moment while the steps [start, stop) run as a phase of their own."""
+    run = run_rows(steps, start, stop, late=late)
     lives = Lives.of_phase(steps, run, stop)
     change = [0] * (lives.ends[-1] + 1)
     for step in steps[:stop]:

@@ -1,14 +1,15 @@
 """Row by row: in which order steps act as rows arrive, and how many rows of every value are needed at once.
 
-Whatever became computable runs, the deepest step first, so that rows are used up as early as they can be. Nothing is
-computed twice. A run of consecutive steps may read whole maps made before it; their rows are then taken in the order
-in which they would arrive, all maps at the same pace.
+Whatever became computable runs, the deepest step first, so that rows are used up as early as they can be; but steps
+that are told to be late wait until what they make can be used at once. Nothing is computed twice. A run of consecutive
+steps may read whole maps made before it; their rows are then taken in the order in which they would arrive, all maps at
+the same pace.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rnnpool.cost.steps import Step
@@ -35,20 +36,22 @@ class RowRun:
     arrivals: list[int] = field(default_factory=list)
 
 
-def run_rows(steps: Sequence[Step], start: int, stop: int) -> RowRun:
+def run_rows(steps: Sequence[Step], start: int, stop: int, *, late: Collection[int] = ()) -> RowRun:
     """Let all rows arrive and count.
 
     Args:
         steps: of the network, as ``build_steps`` gives them.
         start, stop: the steps to run; values made before ``start`` are there whole, but the image (where start is 1)
             arrives row by row and is counted like any value.
+        late: indices of steps that make a row only when it can be used at once: when a reader could act with the rows
+            that the step could make now.
     """
-    return _Simulation(steps, start, stop).run()
+    return _Simulation(steps, start, stop, late).run()
 
 
 class _Simulation:
-    def __init__(self, steps: Sequence[Step], start: int, stop: int) -> None:
-        self.steps, self.start, self.stop = steps, start, stop
+    def __init__(self, steps: Sequence[Step], start: int, stop: int, late: Collection[int]) -> None:
+        self.steps, self.start, self.stop, self.late = steps, start, stop, set(late)
         self.rows = [step.rows for step in steps]
         self.made = [0] * len(steps)  # rows of each value that exist
         self.acted = [0] * len(steps)
@@ -68,12 +71,15 @@ class _Simulation:
         self.touched: set[Step] = set()
 
     def run(self) -> RowRun:
-        for source in self._arrivals():
+        arrivals = self._arrivals()
+        for number, source in enumerate(arrivals):
             self._row(source)
-            while self.waiting:
-                index = -heapq.heappop(self.waiting)
-                self.queued[index] = False
-                self._act(self.steps[index])
+            self._work_off()
+            if number == len(arrivals) - 1 and self.late:  # rows that nobody reads are made all the same
+                for index in self.late:
+                    self._queue(index)
+                self.late = set()
+                self._work_off()
             for step in self.touched:
                 counted = self.result.occupancy[step]
                 counted.rest = max(counted.rest, self._needed(step.index))
@@ -83,6 +89,12 @@ class _Simulation:
             if self.made[step.index] != step.rows:
                 raise AssertionError(f"{step} made {self.made[step.index]} of {step.rows} rows")
         return self.result
+
+    def _work_off(self) -> None:
+        while self.waiting:
+            index = -heapq.heappop(self.waiting)
+            self.queued[index] = False
+            self._act(self.steps[index])
 
     def _arrivals(self) -> list[Step]:
         """The values from outside, one entry a row, in the order of arrival; single rows are there from the start."""
@@ -139,9 +151,36 @@ class _Simulation:
         for read in step.reads:
             if read.last[act] >= self.made[read.source.index]:
                 return
+        if index in self.late and not self._wanted(step):
+            return
         # The row is made while the rows it is computed from are still there.
         self.result.acts.append((step, act))
         if not step.takes:
             self._row(step)
         self.acted[index] += 1
         self._queue(index)
+        if self.late:
+            for read in step.reads:
+                if read.source.index in self.late:
+                    self._queue(read.source.index)
+
+    def _wanted(self, step: Step) -> bool:
+        """Whether a reader could act if the step went on as far as it can."""
+        for reader in step.readers:
+            act = self.acted[reader.index]
+            if not self.start <= reader.index < self.stop or act >= (reader.takes or self.rows[reader.index]):
+                continue
+            for read in reader.reads:
+                if read.source is step:
+                    if read.last[act] >= self.made[step.index] and self._reaches(step, read.last[act]):
+                        continue
+                elif read.last[act] < self.made[read.source.index]:
+                    continue
+                break
+            else:
+                return True
+        return False
+
+    def _reaches(self, step: Step, row: int) -> bool:
+        """Whether a step could make its rows up to this one from what exists."""
+        return all(read.last[row] < self.made[read.source.index] for read in step.reads)

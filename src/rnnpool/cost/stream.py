@@ -20,7 +20,7 @@ from torch import nn
 
 from rnnpool.cost.arena import Placement, Span, place, usage
 from rnnpool.cost.count import as_graph
-from rnnpool.cost.cuts import best_cuts
+from rnnpool.cost.cuts import best_order
 from rnnpool.cost.lives import Lives
 from rnnpool.cost.precision import Precision, precision
 from rnnpool.cost.rowsim import RowRun, run_rows
@@ -129,9 +129,9 @@ def plan_rows(
     graph = as_graph(network, input_shape)
     numbers = precision(dtype, state)
     steps = build_steps(graph)
-    found = best_cuts(steps, numbers) if cuts is None else sorted(cuts)
+    found, late = best_order(steps, numbers) if cuts is None else (sorted(cuts), frozenset())
     edges = [1, *found, len(steps)]
-    phases = [Phase(a, b, run_rows(steps, a, b)) for a, b in pairwise(edges)]
+    phases = [Phase(a, b, run_rows(steps, a, b, late=late)) for a, b in pairwise(edges)]
     return _placed(graph, numbers, steps, phases, tile, align, sliding, solver)
 
 
