@@ -1,4 +1,4 @@
-"""The order of work: late steps make the same rows in an order that their inputs allow, and less memory is its point."""
+"""The order of work: late steps make the same rows in an order that their inputs allow, and need less memory."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
