@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from made_pictures import write_pictures
+from rnnpool.cli import main
 from rnnpool.errors import InputError
 from rnnpool.train.loop import train
 from rnnpool.train.recipe import parse_recipe
@@ -130,3 +131,19 @@ def test_the_loss_is_cross_entropy_with_its_options(data):
 def test_what_is_refused(data, data_options, model, message):
     with pytest.raises(InputError, match=message):
         create_task(recipe(data_options, model), data)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_damaged_picture_is_named_in_one_line(tmp_path, workers, part, capsys):
+    """With a worker torch would print its traceback instead."""
+    data = tmp_path / "pictures"
+    write_pictures(data / "train", {"red": 4, "blue": 4})
+    write_pictures(data / "val", {"red": 2, "blue": 2})
+    (data / part / "red" / "picture-1.png").write_bytes(b"no picture")
+    small = ["data.size=12", "model.name=pooled-avg", "model.options={width: 4}", "train.images=8"]
+    command = ["train", "pictures", "--data", str(data), "--out", str(tmp_path / "run"), *small, "train.batch_size=8"]
+    assert main([*command, f"train.workers={workers}"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("rnnpool: error: ")
+    assert "picture-1.png: not an image" in said

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from rnnpool.data.classification import CentreImages, normalise_pixels
+from rnnpool.data.guarded import Guarded, unguarded
 from rnnpool.errors import InputError
 
 SURE = 0.9  # probability from which a teacher counts as sure
@@ -96,8 +97,8 @@ def evaluate_labels(
     return {"exact": exact / count, "labels": right / labels, "loss": losses / labels}
 
 
-class _Chunks(Dataset):
-    """Batches of consecutive samples by number."""
+class _Chunks:
+    """Batches of consecutive samples by number (a class because workers may have to pickle it)."""
 
     def __init__(self, images: CentreImages, size: int) -> None:
         self.images, self.size = images, size
@@ -105,11 +106,13 @@ class _Chunks(Dataset):
     def __len__(self) -> int:
         return -(-len(self.images) // self.size)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, number: int) -> tuple[Tensor, Tensor]:
         end = min((number + 1) * self.size, len(self.images))
         return self.images.batch([(0, index) for index in range(number * self.size, end)])
 
 
 def _batches(images: CentreImages, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    chunks = _Chunks(images, size)
     # Its own generator: a loader draws a seed, and the default generator belongs to the training.
-    yield from DataLoader(_Chunks(images, size), batch_size=None, num_workers=workers, generator=torch.Generator())
+    loader = DataLoader(Guarded(chunks, len(chunks)), batch_size=None, num_workers=workers, generator=torch.Generator())
+    yield from unguarded(loader)

@@ -7,14 +7,14 @@ dropped or seen twice in an epoch: a batch may reach over the end of one epoch i
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from rnnpool.data.guarded import Guarded, as_it_is, unguarded
 from rnnpool.errors import InputError
 from rnnpool.train.task import Batch, Plan
 
@@ -77,30 +77,31 @@ class StreamSampler:
             yield pairs
 
 
-class _ByEpochAndIndex(Dataset):
-    """Lets workers live as long as the run: the epoch travels with the index instead of with the worker's birth."""
+class _Items:
+    """Makes batches of single items. The epoch travels with the index, so that workers live as long as the run."""
 
-    def __init__(self, dataset: EpochDataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: EpochDataset, collate: Callable[[Sequence[Any]], tuple[Tensor, Any]]) -> None:
+        self.dataset, self.collate = dataset, collate
         self.epoch = -1
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[tuple[int, int], Any]:
-        epoch, index = key
+    def __call__(self, keys: list[tuple[int, int]]) -> Batch:
+        return Batch(*self.collate([self._item(*key) for key in keys]), list(keys))
+
+    def _item(self, epoch: int, index: int) -> Any:
         if epoch != self.epoch:
             self.dataset.set_epoch(epoch)
             self.epoch = epoch
-        return key, self.dataset[index]
+        return self.dataset[index]
 
 
-@dataclass(frozen=True)
-class _Collate:
-    """Items with their keys into a Batch (a class because workers may have to pickle it)."""
+class _Whole:
+    """Has a BatchDataset make the batches."""
 
-    collate: Callable[[Sequence[Any]], tuple[Tensor, Any]]
+    def __init__(self, dataset: BatchDataset) -> None:
+        self.dataset = dataset
 
-    def __call__(self, items: Sequence[tuple[tuple[int, int], Any]]) -> Batch:
-        keys, samples = zip(*items, strict=True)
-        return Batch(*self.collate(samples), list(keys))
+    def __call__(self, keys: list[tuple[int, int]]) -> Batch:
+        return Batch(*self.dataset.batch(keys), list(keys))
 
 
 def _leave_signals_to_the_loop(worker: int) -> None:
@@ -117,35 +118,24 @@ def stream_loader(
     Args:
         collate: items of the data set -> (inputs (B, ...), targets). The batches' keys are (epoch, index) pairs.
     """
-    return _loader(_ByEpochAndIndex(dataset), StreamSampler(len(dataset), plan), _Collate(collate), plan)
-
-
-class _Whole(Dataset):
-    """Hands a loader's list of keys to a BatchDataset at once."""
-
-    def __init__(self, dataset: BatchDataset) -> None:
-        self.dataset = dataset
-
-    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
-        return Batch(*self.dataset.batch(keys), list(keys))
+    return _loader(_Items(dataset, collate), StreamSampler(len(dataset), plan), plan)
 
 
 def stream_batches(dataset: BatchDataset, plan: Plan, order: Order = shuffled) -> Iterable[Batch]:
     """As ``stream_loader``, for data sets that make whole batches, in another order if wanted."""
-    return _loader(_Whole(dataset), StreamSampler(len(dataset), plan, order), _as_it_is, plan)
+    return _loader(_Whole(dataset), StreamSampler(len(dataset), plan, order), plan)
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
-
-
-def _loader(dataset: Dataset, batches: Iterable[list[Any]], collate: Callable[[Any], Batch], plan: Plan) -> DataLoader:
-    return DataLoader(
-        dataset,
+def _loader(
+    make: Callable[[list[tuple[int, int]]], Batch], batches: Iterable[list[Any]], plan: Plan
+) -> Iterable[Batch]:
+    loader = DataLoader(
+        Guarded(make),
         batch_sampler=batches,
         num_workers=plan.workers,
-        collate_fn=collate,
+        collate_fn=as_it_is,
         pin_memory=plan.pin_memory,
         worker_init_fn=_leave_signals_to_the_loop,
         generator=torch.Generator().manual_seed(plan.seed),  # else it would draw from the default generator
     )
+    return unguarded(loader)
