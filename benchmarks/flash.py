@@ -1,6 +1,6 @@
 """What a compiled network's flash holds, byte by byte: python benchmarks/flash.py FILE [FILE...]
 
-FILE is what rnnpool quantize wrote. The firmware is that of ``rnnpool firmware``: every symbol of its ELF is counted where
+FILE is what rnnpool quantize wrote. The firmware is that of ``rnnpool firmware``: each symbol of its ELF counts where
 it belongs, and what only feeds images and reports (start-up, files, main) is set apart, since a product has its own.
 """
 
@@ -55,7 +55,7 @@ def main() -> None:
         print(f"{file}: {own:,} bytes for the user's firmware, {firmware.sizes.flash:,} in this one")
         numbers = flash_bytes(network)
         parameters = sums.pop("parameters")
-        numbers["padding of parameters"] = parameters - sum(numbers.values())
+        numbers["padding of parameters, less what packing saves"] = parameters - sum(numbers.values())
         sums["alignment"] = firmware.sizes.flash - parameters - sum(sums.values())
         for kind, size in sorted({**numbers, **sums}.items(), key=lambda entry: -entry[1]):
             print(f"  {size:>9,}  {kind}")

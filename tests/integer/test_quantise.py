@@ -9,6 +9,7 @@ import torch
 from small_nets import NETS, build, converted, images_of, outputs_of
 from torch import nn
 
+from rnnpool.compile.pack import pack_depthwise
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
@@ -296,3 +297,16 @@ def test_cutting_large_weights_helps_the_others() -> None:
     assert errors[0] < 0.9 * errors[1]
     assert (per_channel_int4(weights, 0.6)[1] >= 0.6).all()
     assert per_channel_int4(np.zeros((1, 4)))[1] == 1
+
+
+def test_depthwise_multipliers_have_24_bits() -> None:
+    """What rnp_depthwise.h has room for; others are refused when they are packed."""
+    ops = [
+        n.op for name in ("classifier", "pyramid") for n in converted(name).network.nodes if isinstance(n.op, IntConv)
+    ]
+    depthwise = [op for op in ops if op.depthwise]
+    assert depthwise
+    assert not any((op.multiplier % 256).any() for op in depthwise)
+    odd = replace(depthwise[0], multiplier=depthwise[0].multiplier + 1)
+    with pytest.raises(InputError, match="no multiple of 256"):
+        pack_depthwise(odd)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnpool.errors import InputError
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.recurrent import IntCell, IntProjection
 from rnnpool.integer.rnnpool2d import IntRNNPool
@@ -73,11 +74,18 @@ def pack_sums(conv: IntConv) -> NDArray[np.uint32]:
 
 
 def pack_depthwise(conv: IntConv) -> NDArray[np.uint32]:
-    """rnp_depthwise.h: (C, 5) words."""
+    """rnp_depthwise.h: (C, 4) words.
+
+    Raises:
+        InputError: multipliers that are no multiples of 256, as those of other versions are.
+    """
+    if (conv.multiplier % 256).any():
+        raise InputError("a depthwise multiplier is no multiple of 256; quantize the network again")
     bytes_ = conv.weights[:, 0].astype(np.int64) & 0xFF  # (C, 3, 3)
     rows = bytes_[..., 0] | bytes_[..., 1] << 8 | bytes_[..., 2] << 16  # (C, 3)
-    scales = np.stack([conv.bias, conv.multiplier], axis=1).astype(np.int64)
-    packed = np.concatenate([rows, scales], axis=1)
+    shifts = np.array([0, 8, 16])  # from a byte of the multiplier to the highest of its word
+    rows |= conv.multiplier.astype(np.int64)[:, None] << shifts & 0xFF000000
+    packed = np.concatenate([rows, conv.bias.astype(np.int64)[:, None]], axis=1)
     return (packed & 0xFFFFFFFF).astype(np.uint32)
 
 

@@ -36,7 +36,7 @@ def random_conv(
     zero_in, zero_out = (int(value) for value in rng.integers(0, 256, 2))
     centre = rng.uniform(0, 256, outputs) * 2.0**32 / multiplier
     bias = np.rint(centre) - 128 * weights.reshape(outputs, -1).sum(axis=1, dtype=np.int64)
-    multiplier = np.minimum(multiplier, 2**31 - 1).astype(np.int32)
+    multiplier = (np.minimum(multiplier, 2**31 - 1) & (-256 if depthwise else -1)).astype(np.int32)
     conv = IntConv(weights, bias.astype(np.int32), multiplier, stride, padding, zero_in, zero_out, depthwise)
     conv.check_limits()
     return conv

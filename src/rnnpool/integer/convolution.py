@@ -146,9 +146,10 @@ def _quantise(
     start -= x.zero_point * stored.reshape(len(stored), -1).sum(axis=1, dtype=np.int64)
     if not (np.abs(start) < ACCUMULATOR_LIMIT).all():
         raise InputError(f"a bias reaches {np.abs(start).max():.0f}; the limit is {ACCUMULATOR_LIMIT}")
-    return IntConv(
-        stored, start.astype(np.int32), to_multiplier(ratio), stride, padding, x.zero_point, zero_out, depthwise
-    )
+    multiplier = to_multiplier(ratio)
+    if depthwise:  # 24 bits, which with 9 weights and a bias make 4 words
+        multiplier = np.minimum((multiplier.astype(np.int64) + 128) & -256, 2**31 - 256).astype(np.int32)
+    return IntConv(stored, start.astype(np.int32), multiplier, stride, padding, x.zero_point, zero_out, depthwise)
 
 
 def _fitting_scale(

@@ -42,6 +42,8 @@ void rnp_depthwise_row(const rnp_depthwise *layer, const uint8_t *const rows[3],
 void rnp_depthwise_row(const rnp_depthwise *layer, const uint8_t *const rows[3], const int32_t strides[3], uint8_t *out) {
     const uint32_t *weights = layer->weights;
     for (int32_t channel = 0; channel < layer->channels; channel++) {
+        const uint32_t bytes = weights[1] >> 24 << 16 | weights[2] >> 24 << 8;
+        const int32_t multiplier = (int32_t)((weights[0] & UINT32_C(0xFF000000)) | bytes);
         for (int32_t x = 0; x < layer->width_out; x++) {
             int32_t sum = (int32_t)weights[3];
             for (int32_t y = 0; y < 3; y++) {
@@ -50,9 +52,9 @@ void rnp_depthwise_row(const rnp_depthwise *layer, const uint8_t *const rows[3],
                 sum += (int8_t)((weights[y] >> 8) & 0xFFu) * from[1];
                 sum += (int8_t)((weights[y] >> 16) & 0xFFu) * from[2];
             }
-            out[x] = rnp_saturate_u8(rnp_requantise(sum, (int32_t)weights[4]));
+            out[x] = rnp_saturate_u8(rnp_requantise(sum, multiplier));
         }
-        weights += 5;
+        weights += 4;
         out += layer->stride_out;
     }
     if (layer->padded) {

@@ -1,13 +1,13 @@
 /* Depthwise 3x3 convolution with padding 1, stride 1 or 2, one output row at a time.
  *
- * Weights: 5 uint32_t words a channel: for each kernel row, top to bottom, int8_t w0, w1, w2, 0 from the lowest byte up;
- * then the bias; then the multiplier. */
+ * Weights: 4 uint32_t words a channel: for each kernel row, top to bottom, int8_t w0, w1, w2 from the lowest byte up, and
+ * in the highest bytes the multiplier's, its highest first (its lowest is 0); then the bias. */
 #ifndef RNP_DEPTHWISE_H
 #define RNP_DEPTHWISE_H
 
 #include "rnp.h"
 
-#define RNP_DEPTHWISE_WORDS(channels) ((size_t)(channels)*5u)
+#define RNP_DEPTHWISE_WORDS(channels) ((size_t)(channels)*4u)
 
 typedef struct {
     const uint32_t *weights;

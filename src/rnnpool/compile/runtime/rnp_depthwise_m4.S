@@ -80,8 +80,13 @@
     str     r0, [sp, #ARGUMENTS]
 1:  /* a channel: its weights, bias, multiplier */
     ldr     r4, [r0, #WEIGHTS]
-    ldmia   r4!, {r5-r7, r11, r12}
+    ldmia   r4!, {r5-r7, r11}
     str     r4, [r0, #WEIGHTS]
+    and     r12, r5, #0xFF000000        /* the multiplier's bytes */
+    lsr     r8, r6, #24
+    orr     r12, r12, r8, lsl #16
+    lsr     r8, r7, #24
+    orr     r12, r12, r8, lsl #8
     strd    r11, r12, [sp, #BIAS]
     sxtb16  r8, r5
     sxtb16  r9, r6
