@@ -102,10 +102,8 @@ def table_3() -> CostTable:
 FACE_NOTES = {
     "face-a": "the paper's expansion of 2 in the last rows would make 0.12M parameters; with 1 it prints 0.06M",
     "face-b": "the paper's table, counted literally, has more parameters than it prints",
-    "face-c": "the reference code's network: its 1,526,098 parameters; the paper's MAdds are between half of RNNPool's"
-    " patches (1.42G, as elsewhere) and all of them (1.94G)",
-    "face-quant": "the reference code's network (71,154 parameters), with its reducing first predictor; without the two"
-    " convolutions before RNNPool it would be the paper's 0.12G",
+    "face-c": "the reference code's network, of as many parameters; all of RNNPool's patches would make 1.94G",
+    "face-quant": "the reference code's network; without the two convolutions before RNNPool it would be 0.12G",
 }
 
 

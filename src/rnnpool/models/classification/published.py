@@ -65,8 +65,7 @@ REASONS = {
     "mobilenet_v2-rnnpool-lstm": "the paper adds 40M to FastGRNN's count; an LSTM has four times its products: 80M",
     "mobilenet_v2_035-last": "the paper adds 4K; an RNNPool with h = l / 4 = 80 over 320 channels has 45K",
     "mobilenet_v2_035-rnnpool-last": "the paper adds 4K; an RNNPool with h = l / 4 = 80 over 320 channels has 45K",
-    "mobilenet_v2_035": "width 0.35 rounded to eights as torchvision does; the paper has 0.5M more in all rows but its"
-    " RNNPools (1.5M), and no rounding gives its parameters",
+    "mobilenet_v2_035": "width 0.35 rounded to eights as torchvision does; no rounding gives the paper's count",
     "mobilenet_v2-avg": "the paper's is as if the first block's expansion ran at 14 x 14 and the 1x1 here cost nothing",
     "mobilenet_v2-max": "the paper's is as if the first block's expansion ran at 14 x 14 and the 1x1 here cost nothing",
     "mobilenet_v2": "the paper's is as if the first block's expansion ran at 14 x 14 (14.5M less); parameters: unknown",
