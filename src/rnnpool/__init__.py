@@ -3,14 +3,16 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers; at run time __getattr__ imports them
+    from rnnpool.classifier import Classifier
     from rnnpool.models import create_model, list_models
     from rnnpool.pipeline import FaceDetector
     from rnnpool.surgery import replace
 
 __version__ = "0.1.0"
-__all__ = ["FaceDetector", "create_model", "list_models", "replace"]
+__all__ = ["Classifier", "FaceDetector", "create_model", "list_models", "replace"]
 
 _LAZY = {
+    "Classifier": "rnnpool.classifier",
     "FaceDetector": "rnnpool.pipeline",
     "create_model": "rnnpool.models",
     "list_models": "rnnpool.models",

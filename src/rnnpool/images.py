@@ -16,6 +16,8 @@ MAX_PIXELS = 2**28
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif"})
 
+ImageLike = Image.Image | np.ndarray | str | Path
+
 _EXIF_ORIENTATION = 0x0112
 _pillow_limit_lock = threading.Lock()
 
@@ -134,3 +136,34 @@ def _open_header(path: Path) -> Image.Image:
             return Image.open(path)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+def image_pixels(image: ImageLike, channels: int) -> np.ndarray:
+    """Any image -> uint8 (H, W, channels), upright; one channel is Pillow's "L" (ITU-R 601 luma) of the RGB image.
+
+    Args:
+        image: a file; a Pillow image of any mode; or an array of uint8 (H, W), (H, W, 1) or (H, W, 3), RGB.
+
+    Raises:
+        InputError: a file that :func:`load_image` refuses, or an array of another shape or type.
+    """
+    if isinstance(image, np.ndarray):
+        image = _from_array(image)
+    elif isinstance(image, Image.Image):
+        image = to_rgb(ImageOps.exif_transpose(image))
+    else:
+        image = load_image(image)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(image.height, image.width, channels)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if (
+        array.dtype != np.uint8
+        or array.size == 0
+        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)))
+    ):
+        raise InputError(
+            f"image is an array of {array.dtype} {array.shape}; expected uint8 (H, W), (H, W, 1) or (H, W, 3)"
+        )
+    return Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from rnnpool.data.samples import normalise
 from rnnpool.errors import InputError
-from rnnpool.images import load_image, to_rgb
+from rnnpool.images import ImageLike, image_pixels
 from rnnpool.models import Detector, create_model, list_models, model_info
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
 
@@ -24,8 +24,6 @@ DEFAULT_MODEL = "face-tiny"
 # The heads learn to score a box by its overlap with the face, so that a score near 1 is rare. At 0.4 about nine of ten
 # boxes of face-tiny are faces (WIDER FACE, val: faces of 10 pixels and more after resizing, overlap of 0.4 or more).
 DEFAULT_THRESHOLD = 0.4
-
-ImageLike = Image.Image | np.ndarray | str | Path
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class FaceDetector:
         threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         if not 0.0 <= threshold <= 1.0:
             raise InputError(f"threshold is {threshold}; a score is 0..1")
-        pixels = _pixels(image, self.model.in_channels)  # (H, W, C)
+        pixels = image_pixels(image, self.model.in_channels)  # (H, W, C)
         resized = resize_to_area(pixels, self.model.input_size)  # (h, w, C)
         batch = self._network_input(resized)
         found = self.model.predict(batch, score_threshold=threshold)[0]
@@ -109,27 +107,3 @@ def to_json_entry(name: str, image: Image.Image, faces: list[Face]) -> dict:
             {key: round(value, 4 if key == "score" else 2) for key, value in asdict(face).items()} for face in faces
         ],
     }
-
-
-def _pixels(image: ImageLike, channels: int) -> np.ndarray:
-    """Any image -> uint8 (H, W, channels), upright; one channel is Pillow's "L" (ITU-R 601 luma) of the RGB image."""
-    if isinstance(image, np.ndarray):
-        image = _from_array(image)
-    elif isinstance(image, Image.Image):
-        image = to_rgb(ImageOps.exif_transpose(image))
-    else:
-        image = load_image(image)
-    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(image.height, image.width, channels)
-
-
-def _from_array(array: np.ndarray) -> Image.Image:
-    if (
-        array.dtype != np.uint8
-        or array.size == 0
-        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)))
-    ):
-        raise InputError(
-            f"image is an array of {array.dtype} {array.shape}; expected uint8 (H, W), (H, W, 1) or (H, W, 3)"
-        )
-    return Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))

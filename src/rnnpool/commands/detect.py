@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _check_threshold(args.threshold)
     files, problems = find_images(args.inputs, skip=args.out)
     for problem in problems:
-        _skipped(problem)
+        skipped(problem)
     if not files:
         raise InputError("no image to look at")
     # What would fail at the end fails now: nobody should wait for a thousand images and then lose them.
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_folder(args.out, "--out")
     if args.json not in (None, "-"):
-        _check_json_target(Path(args.json), files)
+        check_json_target(Path(args.json), files)
 
     from rnnpool.images import load_image
     from rnnpool.pipeline import to_json_entry
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             image = load_image(path)
         except InputError as error:
-            _skipped(str(error))
+            skipped(str(error))
             problems.append(str(error))
             continue
         faces = detector.detect(image, threshold=args.threshold)
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if not entries:
         raise InputError("no image could be read")
     if args.json is not None:
-        _write_json(entries, args.json)
+        write_json(entries, args.json)
     return 1 if problems else 0
 
 
@@ -168,7 +168,7 @@ def write_copy(image: "Image.Image", faces: Sequence["Face"], path: Path) -> Non
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _write_json(entries: list[dict], target: str) -> None:
+def write_json(entries: list[dict], target: str) -> None:
     from rnnpool.files import write_text
 
     text = json.dumps(entries, indent=2) + "\n"
@@ -197,7 +197,7 @@ def check_folder(folder: Path, option: str) -> None:
         raise InputError(f"{option} {folder}: no permission to write into this folder")
 
 
-def _check_json_target(target: Path, files: Sequence["ImageFile"]) -> None:
+def check_json_target(target: Path, files: Sequence["ImageFile"]) -> None:
     if target.is_dir():
         raise InputError(f"--json {target}: a folder; expected the name of a file")
     if target.resolve() in {file.path.resolve() for file in files}:
@@ -205,5 +205,5 @@ def _check_json_target(target: Path, files: Sequence["ImageFile"]) -> None:
     check_folder(target.parent, "--json")
 
 
-def _skipped(problem: str) -> None:
+def skipped(problem: str) -> None:
     print(f"rnnpool: skipped: {problem}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
+    from rnnpool.classifier import View
     from rnnpool.data.labelled import LabelledImages
     from rnnpool.eval.classifier import ClassifierScores
 
@@ -28,12 +29,12 @@ def is_asked_for(args: argparse.Namespace) -> bool:
 def run(args: argparse.Namespace) -> int:
     import torch
 
+    from rnnpool.classifier import Classifier
     from rnnpool.commands.detect import check_folder
     from rnnpool.data.classification import CentreImages
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
     from rnnpool.eval.pr_plot import require_matplotlib
-    from rnnpool.models import create_model
     from rnnpool.models.weights import read_weights, shipped_weights
 
     if args.area is not None:
@@ -42,22 +43,19 @@ def run(args: argparse.Namespace) -> int:
         require_matplotlib()
         check_folder(args.out, "--out")
     path = Path(args.weights) if args.weights else shipped_weights(args.model)
-    metadata = read_weights(path)[1]
-    about = {key: json.loads(metadata[key]) for key in ("classes", "model_options", "view") if key in metadata}
-    if len(about) < 3:
-        raise InputError(f"{path}: does not say what its classes are and how it sees images (rnnpool train writes it)")
-    name, view = args.model or metadata["model"], about["view"]
-    model = create_model(name, weights=path, **about["model_options"]).eval()
+    classifier = Classifier.from_name(args.model, path) if args.model else Classifier.from_file(path)
+    model, view = classifier.model, classifier.view
+    name = model.registry_name
     try:
         model.to(torch.device(args.device))
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
-    data = json.loads(metadata.get("recipe", "{}")).get("data", {})
-    images, part = open_pictures(args.data, args.split, tuple(about["classes"]), view, data)
+    data = json.loads(read_weights(path)[1].get("recipe", "{}")).get("data", {})
+    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, data)
 
     started = time.perf_counter()
-    centre = CentreImages(images, view["size"], view["test_crop"])
-    scores = evaluate_classifier(model, centre, mean=view["mean"], std=view["std"])
+    centre = CentreImages(images, view.size, view.test_crop)
+    scores = evaluate_classifier(model, centre, mean=view.mean, std=view.std)
     seconds = time.perf_counter() - started
     print(f"{len(images)} images in {seconds:.1f} s, {len(images) / seconds:.1f} images/s", file=sys.stderr)
     title = f"{name} on {args.data.name}, {part}"
@@ -73,12 +71,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def open_pictures(
-    folder: Path, split: str, classes: tuple[str, ...], view: dict[str, Any], data: dict[str, Any]
+    folder: Path, split: str, classes: tuple[str, ...], view: "View", data: dict[str, Any]
 ) -> tuple["LabelledImages", str]:
     """The pictures to measure, decoded as training decodes them, and what to call them.
 
     Args:
-        view: how the weights' network sees images (a ``ViewRecipe`` as a mapping).
+        view: how the weights' network sees images.
         data: the data section of the recipe that the weights were trained by.
     """
     from rnnpool.data.classification import ImageAugment, least_side
@@ -88,10 +86,10 @@ def open_pictures(
 
     if not folder.is_dir():
         raise InputError(f"--data {folder}: no such folder")
-    seen: dict[str, Any] = {"classes": classes, "channels": view["channels"]}
+    seen: dict[str, Any] = {"classes": classes, "channels": view.channels}
     if "crop_scale" in data.get("augment", {}):
         augment = from_mapping(ImageAugment, data["augment"], "data.augment")
-        seen["least_side"] = least_side(augment, view["size"], view["test_crop"])
+        seen["least_side"] = least_side(augment, view.size, view.test_crop)
     for root in (folder, folder / data.get("folder", ".")):
         if has_shards(root, split):
             return open_shards(root, split, **seen)[0], split

@@ -142,13 +142,15 @@ def _precision(module: Any, folder: Path) -> Measure:
 
 
 def _accuracy(subject: Subject, folder: Path) -> Measure:
+    from rnnpool.classifier import View
     from rnnpool.commands.evaluate_classifier import open_pictures
     from rnnpool.data.classification import CentreImages
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.integer.module import IntModule
 
-    pictures, _ = open_pictures(folder, "val", subject.classes, subject.view, subject.data)
-    images = CentreImages(pictures, subject.view["size"], subject.view["test_crop"])
+    view = View(**subject.view)
+    pictures, _ = open_pictures(folder, "val", subject.classes, view, subject.data)
+    images = CentreImages(pictures, view.size, view.test_crop)
 
     def measure(network: "IntNetwork | None") -> dict[str, float]:
         module = subject.viewed.eval() if network is None else IntModule(network)

@@ -100,7 +100,7 @@ class CentreImages:
     def __init__(self, images: LabelledImages, size: int, crop: float) -> None:
         if not 0.0 < crop <= 1.0:
             raise InputError(f"test_crop is {crop}; a share of the shorter side is above 0 and at most 1")
-        self.images, self.size, self.resized = images, size, round(size / crop)
+        self.images, self.size, self.crop = images, size, crop
 
     def __len__(self) -> int:
         return len(self.images)
@@ -108,14 +108,17 @@ class CentreImages:
     def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """As ``TrainingImages.batch``; the epoch does not matter."""
         indices = [index for _, index in keys]
-        crops = torch.stack([self._centre(self.images.region(index)) for index in indices])
+        crops = torch.stack([centre_square(self.images.region(index), self.size, self.crop) for index in indices])
         return crops, torch.from_numpy(self.images.targets[indices])
 
-    def _centre(self, region: np.ndarray) -> Tensor:
-        image = _as_tensor(region)
-        if min(region.shape[:2]) != self.resized:
-            image = F.resize(image, [self.resized], antialias=True)
-        return F.center_crop(image, [self.size, self.size])
+
+def centre_square(pixels: np.ndarray, size: int, crop: float) -> Tensor:
+    """What a classifier sees of an image uint8 (H, W, C): uint8 (C, size, size). Arguments as of ``CentreImages``."""
+    resized = round(size / crop)
+    image = _as_tensor(pixels)
+    if min(pixels.shape[:2]) != resized:
+        image = F.resize(image, [resized], antialias=True)
+    return F.center_crop(image, [size, size])
 
 
 def random_windows(

@@ -6,9 +6,12 @@ and so have its rivals here. The paper's input is 224 x 224; sizes from 96 up wo
 the last pooling is an RNNPool).
 """
 
+from torch import nn
+
 from rnnpool.models.classification.downsampling import Site
 from rnnpool.models.classification.family import Family, register_family
 from rnnpool.models.classification.rows import InvertedResidual
+from rnnpool.models.registry import model_info, register
 from rnnpool.models.tables import Conv
 
 MOBILENET_V2_035 = Family(
@@ -35,3 +38,14 @@ MOBILENET_V2_035 = Family(
 )
 
 register_family(MOBILENET_V2_035)
+
+
+@register(
+    "vww-rnnpool",
+    summary="ours: is there a person? mobilenet_v2_035-rnnpool at 96 x 96",
+    task="classification",
+    input_size=(3, 96, 96),
+)
+def vww_rnnpool(input_size: int = 96) -> nn.Module:
+    """The default classifier: no person, person. Its weights are distilled (weights/vww-rnnpool.md)."""
+    return model_info("mobilenet_v2_035-rnnpool").builder(input_size=input_size, init="orthogonal")

@@ -1,0 +1,112 @@
+"""From a photo to its class: what ``rnnpool classify`` does, for use from Python.
+
+classifier = Classifier.from_name("vww-rnnpool")
+label, probability = classifier.classify("photo.jpg")[0]
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from rnnpool.data.classification import centre_square, normalise_pixels
+from rnnpool.errors import InputError
+from rnnpool.images import ImageLike, image_pixels
+from rnnpool.models import create_model, list_models, model_info
+from rnnpool.models.weights import find_shipped_weights, read_weights, shipped_weights
+
+DEFAULT_MODEL = "vww-rnnpool"
+
+
+class View(NamedTuple):
+    """How a classifier sees images.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        size: side of the square that the network takes, in pixels.
+        test_crop: share of the image's shorter side that is in it.
+        mean, std: in grey levels, one number for all channels or one each.
+    """
+
+    channels: int
+    size: int
+    test_crop: float
+    mean: list[float]
+    std: list[float]
+
+
+class Guess(NamedTuple):
+    """A class and its probability, 0..1."""
+
+    label: str
+    probability: float
+
+
+class Classifier:
+    """A network with everything around it: any image in, its classes by probability out.
+
+    Args:
+        model: (B, C, S, S) -> logits (B, K); it is used in evaluation mode, on the device that it is on.
+        classes: K names.
+    """
+
+    def __init__(self, model: nn.Module, classes: list[str], view: View) -> None:
+        self.model, self.classes, self.view = model.eval(), classes, view
+
+    @classmethod
+    def from_name(cls, model: str = DEFAULT_MODEL, weights: str | Path = "default") -> "Classifier":
+        """The registered network ``model`` with the weights of the package ("default") or of a .safetensors file.
+
+        Raises:
+            InputError: no such network, one that is no classifier, no shipped weights, or a file that does not fit or
+                does not say what its classes are and how it sees images.
+        """
+        if model_info(model).task != "classification":
+            trained = [name for name in list_models() if _is_shipped_classifier(name)]
+            raise InputError(f"model {model!r} is no classifier; those that come trained are: {', '.join(trained)}")
+        path = shipped_weights(model) if str(weights) == "default" else Path(weights)
+        metadata = read_weights(path)[1]
+        about = {key: json.loads(metadata[key]) for key in ("classes", "model_options", "view") if key in metadata}
+        if len(about) < 3:
+            raise InputError(
+                f"{path}: does not say what its classes are and how it sees images (rnnpool train writes it)"
+            )
+        network = create_model(model, weights=path, **about["model_options"])
+        return cls(network, about["classes"], View(**about["view"]))
+
+    @classmethod
+    def from_file(cls, weights: str | Path) -> "Classifier":
+        """The network that a .safetensors file of ``rnnpool train`` names, with that file's weights.
+
+        Raises:
+            InputError: as of ``from_name``.
+        """
+        name = read_weights(Path(weights))[1].get("model")
+        if name is None:
+            raise InputError(f"{weights}: does not name its network (rnnpool train writes it)")
+        return cls.from_name(name, weights)
+
+    def classify(self, image: ImageLike) -> list[Guess]:
+        """The classes of an image, likeliest first; the central square of it is looked at.
+
+        Args:
+            image: a file; a Pillow image of any mode (its EXIF orientation is applied); or an array of uint8 (H, W),
+                (H, W, 1) or (H, W, 3), RGB.
+
+        Raises:
+            InputError: a file that cannot be read, or an array of another shape or type.
+        """
+        pixels = image_pixels(image, self.view.channels).copy()  # Pillow's memory is read-only, which torch warns of
+        square = centre_square(pixels, self.view.size, self.view.test_crop)
+        device = next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))
+        with torch.no_grad():
+            logits = self.model(normalise_pixels(square[None].to(device), self.view.mean, self.view.std))
+        probabilities = logits[0].float().softmax(dim=0).tolist()
+        guesses = [Guess(label, value) for label, value in zip(self.classes, probabilities, strict=True)]
+        return sorted(guesses, key=lambda guess: -guess.probability)
+
+
+def _is_shipped_classifier(name: str) -> bool:
+    return model_info(name).task == "classification" and find_shipped_weights(name) is not None
