@@ -28,7 +28,7 @@ def with_blocks(language: str) -> list:
 @pytest.mark.parametrize("page", with_blocks("python"))
 def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "\n".join(blocks(page, "python"))
-    if "FaceDetector" in code:
+    if "photo.jpg" in code:
         if find_shipped_weights("face-tiny") is None:
             pytest.skip("no weights of face-tiny in weights/")
         matplotlib = pytest.importorskip("matplotlib")

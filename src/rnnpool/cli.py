@@ -23,7 +23,7 @@ from rnnpool.errors import InputError
 VERBS = {
     "demo": "find the faces in two well-known photos",
     "detect": "find the faces in your photos",
-    "classify": "say what your photos show: a person, or classes of your own",
+    "classify": "say what is in your photos",
     "models": "list the networks there are",
     "profile": "a network's parameters, multiply-adds and memory",
     "suggest": "find the RNNPool that lowers a network's peak most",

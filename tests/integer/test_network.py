@@ -10,7 +10,7 @@ from small_nets import NETS, converted, images_of
 
 from rnnpool.errors import InputError
 from rnnpool.integer.network import flash_bytes, simulate
-from rnnpool.integer.storage import load_network, save_network
+from rnnpool.integer.storage import FORMAT, load_network, save_network
 
 
 def test_a_batch_is_its_images_one_by_one() -> None:
@@ -96,10 +96,10 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no integer network"):
         load_network(path)
     save_file(tensors, path, metadata={"rnnpool_integer": '{"format": 9}'})
-    with pytest.raises(InputError, match="is of format 9; this version reads format 1"):
+    with pytest.raises(InputError, match=f"is of format 9; this version reads format {FORMAT}"):
         load_network(path)
     for description in ([], {"kind": "IntNode"}, {"kind": "Path"}, {"tensor": "x"}):
-        text = json.dumps({"format": 1, "network": description})
+        text = json.dumps({"format": FORMAT, "network": description})
         save_file(tensors, path, metadata={"rnnpool_integer": text})
         with pytest.raises(InputError, match="does not fit its tensors|not a network"):
             load_network(path)
@@ -109,6 +109,6 @@ def test_flash_counts_what_the_chip_stores() -> None:
     network = converted("pyramid").network
     weights = sum(node.op.weights.size for node in network.nodes if hasattr(node.op, "weights"))
     sizes = flash_bytes(network)
-    # W1 (6 x 4) in bytes; U1, W2, U2 in 16 bits; a table of 256 words a unit
+    # W1 (6 x 4) in bytes; U1, W2, U2 in 16 bits; a table of 128 words a unit
     assert sizes["weights"] == weights + 6 * 4 + 2 * (6 * 6 + 4 * 6 + 4 * 4)
-    assert sizes["gate tables"] == (6 + 4) * 256 * 4
+    assert sizes["gate tables"] == (6 + 4) * 128 * 4

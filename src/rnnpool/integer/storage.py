@@ -68,6 +68,8 @@ def load_network(path: str | Path) -> IntNetwork:
         if description["format"] != FORMAT:
             raise InputError(f"{path}: is of format {description['format']!r}; this version reads format {FORMAT}")
         network = _decode(description["network"], tensors)
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its description does not fit its tensors ({error!r})") from error
     if not isinstance(network, IntNetwork):
