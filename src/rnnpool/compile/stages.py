@@ -22,7 +22,7 @@ from rnnpool.integer.rnnpool2d import IntRNNPool
 EXPANSION = 2  # how many times as wide a tensor has to be, that keeping one row of it and one before it saves memory
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False)  # a generated text would follow every path of the network
 class Stage(Step):
     """A step of ``rnnpool.cost`` over integer nodes. Its value is the last node's.
 

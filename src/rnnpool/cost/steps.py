@@ -30,7 +30,7 @@ class Read:
     columns: int = 1  # width of the window in columns, which decides how much of a row must be there at once
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False)
 class Step:
     """Nodes computed together, and the one value they leave.
 
@@ -49,9 +49,6 @@ class Step:
     available: list[int] = field(default_factory=list)  # per output row: the image row it has to wait for
     output: bool = False
     width: int = 0
-
-    def __repr__(self) -> str:  # the generated one would follow every path of the network
-        return f"{type(self).__name__}({self.index}, {self.name!r})"
 
     @property
     def node(self) -> Node:

@@ -10,7 +10,7 @@ from rnnpool.models.tables import Conv, Narrow, Pool, Row
 # Strides 8, 16, 32, 64. The stem's RNNPool pads 2 zeros a side: 160x120 -> 40x30, cells centred as the head assumes.
 RNNPOOL_STEM = (Conv(8, s=2), Pool(16, 16, k=8, s=4, padding=2, init="orthogonal", norm=True))
 
-# What the RNNPool is compared with: convolutions of stride 2, of the same multiply-adds, and of about the same streamed RAM.
+# What the RNNPool is compared with: convolutions of stride 2, of the same multiply-adds, and of about the same RAM.
 STRIDED_STEM = (Conv(8, s=2), Conv(30, s=2), Conv(64, s=2))
 STRIDED_WIDE_STEM = (Conv(16, s=2), Conv(32, s=2), Conv(64, s=2))
 
@@ -58,5 +58,5 @@ def face_tiny_strided(in_channels: int = 1, input_size: tuple[int, int] = (240, 
     input_size=(1, 240, 320),
 )
 def face_tiny_strided_wide(in_channels: int = 1, input_size: tuple[int, int] = (240, 320)) -> Detector:
-    """To compare face-tiny with: 50.5 KiB of int8 by rows to its 53.2 by the plan (on the chip 5% more), at 109.8M MAdds."""
+    """To compare face-tiny with: 50.5 KiB of int8 to its 53.2 by the plan of rows (5% more on the chip), 109.8M MAdds."""
     return _face_tiny("face-tiny-strided-wide", STRIDED_WIDE_STEM, in_channels, input_size)
