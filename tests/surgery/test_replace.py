@@ -53,10 +53,10 @@ def sequences(draw) -> tuple[nn.Sequential, int, int]:
 def test_any_run_of_a_sequence_that_shrinks_its_map(drawn: tuple[nn.Sequential, int, int], hidden: int | None) -> None:
     network, start, stop = drawn
     before = copy.deepcopy(network.state_dict())
-    x = torch.randn(2, 3, 32, 24)
+    x = torch.randn(2, 3, 96, 64)  # six halvings leave a pixel
     head = network[:start](x)
     wanted = network[start : stop + 1](head)
-    run = {"start": str(start), "stop": str(stop), "input_size": (3, 32, 24), "hidden": hidden}
+    run = {"start": str(start), "stop": str(stop), "input_size": (3, 96, 64), "hidden": hidden}
     if wanted.shape[2:] == head.shape[2:]:
         with pytest.raises(InputError, match="nothing is pooled"):
             replace(network, **run)
