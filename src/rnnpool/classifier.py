@@ -12,29 +12,13 @@ import torch
 from torch import nn
 
 from rnnpool.data.classification import centre_square, normalise_pixels
+from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
 from rnnpool.models import create_model, list_models, model_info
 from rnnpool.models.weights import find_shipped_weights, read_weights, shipped_weights
 
 DEFAULT_MODEL = "vww-rnnpool"
-
-
-class View(NamedTuple):
-    """How a classifier sees images.
-
-    Attributes:
-        channels: 1 (grey) or 3 (RGB).
-        size: side of the square that the network takes, in pixels.
-        test_crop: share of the image's shorter side that is in it.
-        mean, std: in grey levels, one number for all channels or one each.
-    """
-
-    channels: int
-    size: int
-    test_crop: float
-    mean: list[float]
-    std: list[float]
 
 
 class Guess(NamedTuple):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
-    from rnnpool.classifier import View
     from rnnpool.data.labelled import LabelledImages
+    from rnnpool.data.view import View
     from rnnpool.eval.classifier import ClassifierScores
 
 

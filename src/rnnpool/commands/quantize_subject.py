@@ -25,7 +25,7 @@ class Subject:
     Attributes:
         name: as the command line has it.
         shape: (C, H, W) of its images.
-        view: how a classifier sees images: its training's ``ViewRecipe``, or nothing.
+        view: how a classifier sees images: its training's ``View``, or nothing.
         classes: of a classifier, if its weights name them.
         data: the data section of the recipe that the weights were trained by.
     """
@@ -142,9 +142,9 @@ def _precision(module: Any, folder: Path) -> Measure:
 
 
 def _accuracy(subject: Subject, folder: Path) -> Measure:
-    from rnnpool.classifier import View
     from rnnpool.commands.evaluate_classifier import open_pictures
     from rnnpool.data.classification import CentreImages
+    from rnnpool.data.view import View
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.integer.module import IntModule
 

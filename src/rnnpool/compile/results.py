@@ -3,7 +3,6 @@
 How the three differ in C is said here for the templates; the head's constants are those of ``rnp_detect.h``.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -72,13 +71,3 @@ def read_detections(memory: NDArray | bytes, count: int) -> NDArray[np.int64]:
     """The first ``count`` rnp_detection -> (count, 5) x1 y1 x2 y2 score, as ``IntHead.detect`` gives them."""
     stored = np.frombuffer(memory, DETECTION, count)
     return np.column_stack([stored["box"], stored["score"]]).astype(np.int64)
-
-
-def equal_detections(a: NDArray[np.int64] | None, b: NDArray[np.int64] | None) -> bool:
-    """Whether both are the same, or both are none."""
-    return np.array_equal(a, b) if a is not None and b is not None else a is b
-
-
-def equal_outputs(a: Sequence[NDArray], b: Sequence[NDArray]) -> bool:
-    """Whether all stored outputs are the same."""
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))

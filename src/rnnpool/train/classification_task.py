@@ -21,6 +21,7 @@ from rnnpool.data.classification import (
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
+from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
 from rnnpool.models import model_info, save_weights
@@ -28,28 +29,6 @@ from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
 from rnnpool.train.stream import Order, shuffled, stream_batches
 from rnnpool.train.task import Batch, Plan
-
-
-@dataclass(frozen=True)
-class ViewRecipe:
-    """What a classifier sees of an image; its weights carry these along."""
-
-    channels: int = 3  # 1: grey
-    size: int = 224  # side of the square input in pixels
-    test_crop: float = 0.875  # share of the shorter side that is evaluated
-    mean: tuple[float, ...] = (128.0,)  # grey levels; one number, or one a channel
-    std: tuple[float, ...] = (128.0,)
-
-    def __post_init__(self) -> None:
-        if self.channels not in (1, 3):
-            raise InputError(f"data.channels is {self.channels}; it may be 1 (grey) or 3 (RGB)")
-        if self.size < 1:
-            raise InputError(f"data.size is {self.size}; it must be a number of pixels above 0")
-        for name in ("mean", "std"):
-            if len(getattr(self, name)) not in (1, self.channels):
-                raise InputError(f"data.{name} must have 1 or {self.channels} numbers: {getattr(self, name)}")
-        if min(self.std) <= 0:
-            raise InputError(f"data.std must be above 0: {self.std}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +41,7 @@ class LossRecipe:
 
 
 @dataclass(frozen=True)
-class DataRecipe(ViewRecipe, LossRecipe):
+class DataRecipe(View, LossRecipe):
     """What a classifier is trained on; folders are relative to ``--data``."""
 
     folder: str = "."  # "." or absent: --data is the data set itself
@@ -124,12 +103,12 @@ class ClassificationTask:
     def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         """The weights, with all that using them takes: the classes, the network's options, and how it sees an image."""
         model.registry_name = self.recipe.model.name  # type: ignore[assignment]
-        view = {name: getattr(self.data, name) for name in ViewRecipe.__dataclass_fields__}
+        view = {name: getattr(self.data, name) for name in View.__dataclass_fields__}
         entries = {"classes": self.classes, "model_options": self.model_recipe.options, "view": view}
         save_weights(model, path, {**metadata, **{key: json.dumps(value) for key, value in entries.items()}})
 
 
-def fitted_model(recipe: ModelRecipe, num_classes: int, view: ViewRecipe) -> ModelRecipe:
+def fitted_model(recipe: ModelRecipe, num_classes: int, view: View) -> ModelRecipe:
     """The recipe's network for this many classes, channels and pixels, as far as it has such options.
 
     Raises:

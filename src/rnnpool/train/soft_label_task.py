@@ -9,13 +9,14 @@ from pathlib import Path
 from rnnpool.data.classification import ImageAugment
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.soft_labels import image_names, soft_labels
+from rnnpool.data.view import View
 from rnnpool.errors import InputError
-from rnnpool.train.classification_task import ClassificationTask, LossRecipe, ViewRecipe
+from rnnpool.train.classification_task import ClassificationTask, LossRecipe
 from rnnpool.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class DataRecipe(ViewRecipe, LossRecipe):
+class DataRecipe(View, LossRecipe):
     """Tables and images are relative to ``--data``; tables may also be absolute paths."""
 
     tables: tuple[str, ...] = ()  # to train on

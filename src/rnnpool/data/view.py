@@ -1,0 +1,27 @@
+"""How a classifier sees an image: the same in training, in evaluation and in use."""
+
+from dataclasses import dataclass
+
+from rnnpool.errors import InputError
+
+
+@dataclass(frozen=True)
+class View:
+    """What a classifier sees of an image; its weights carry these along."""
+
+    channels: int = 3  # 1: grey
+    size: int = 224  # side of the square input in pixels
+    test_crop: float = 0.875  # share of the shorter side that is evaluated
+    mean: tuple[float, ...] = (128.0,)  # grey levels; one number, or one a channel
+    std: tuple[float, ...] = (128.0,)
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise InputError(f"data.channels is {self.channels}; it may be 1 (grey) or 3 (RGB)")
+        if self.size < 1:
+            raise InputError(f"data.size is {self.size}; it must be a number of pixels above 0")
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, self.channels):
+                raise InputError(f"data.{name} must have 1 or {self.channels} numbers: {getattr(self, name)}")
+        if min(self.std) <= 0:
+            raise InputError(f"data.std must be above 0: {self.std}")
