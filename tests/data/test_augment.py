@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnpool.data.augment import AugmentConfig, TrainingSamples
+from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.photometric import PhotometricConfig
 from rnnpool.data.samples import PAD_VALUE, Annotation, DetectionDataset
+from rnnpool.data.training_samples import TrainingSamples
 from rnnpool.errors import InputError
 
 PLAIN = PhotometricConfig(probability=0.0, blur_probability=0.0, noise_probability=0.0)

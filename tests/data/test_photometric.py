@@ -5,10 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnpool.data.photometric import PhotometricConfig, distort
+from rnnpool.data.photometric import PhotometricConfig, draw_distortion
+from rnnpool.data.photometric import distort as distort_as_drawn
 
 OFF = PhotometricConfig(probability=0.0, blur_probability=0.0, noise_probability=0.0)
 LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def distort(pixels, config, rng):
+    return distort_as_drawn(pixels, draw_distortion(config, pixels.shape[2], rng))
 
 
 def noise_image(channels=3, seed=0):

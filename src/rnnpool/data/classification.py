@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as F
 
 from rnnpool.data.draws import uniforms
 from rnnpool.data.labelled import LabelledImages
-from rnnpool.data.photometric import PhotometricConfig, distort
+from rnnpool.data.photometric import PhotometricConfig, distort, draw_distortion
 from rnnpool.errors import InputError
 
 _TRIES = 10  # for a window that fits, as torchvision's RandomResizedCrop
@@ -87,7 +87,8 @@ class TrainingImages:
     def _recoloured(self, crop: np.ndarray, key: tuple[int, int]) -> np.ndarray:
         assert self.augment.colour is not None
         rng = np.random.default_rng((self.seed, *key))
-        return np.rint(distort(crop, self.augment.colour, rng)).astype(np.uint8)
+        drawn = draw_distortion(self.augment.colour, crop.shape[2], rng)
+        return np.rint(distort(crop, drawn)).astype(np.uint8)
 
 
 class CentreImages:

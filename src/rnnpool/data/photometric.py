@@ -42,37 +42,76 @@ class PhotometricConfig:
     noise_sigma: float = 8.0
 
 
-def distort(pixels: np.ndarray, config: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:
-    """A randomly distorted copy of uint8 (H, W, C) pixels, as float32 in 0..255."""
-    if rng.random() < config.blur_probability:
-        pixels = _blur(pixels, rng.uniform(0.0, config.blur_radius))
-    values = _exposure_table(float(pixels.mean()), config, rng)[pixels]  # float32 (H, W, C)
+@dataclass(frozen=True)
+class Distortion:
+    """What was drawn for one sample; the default is none at all.
+
+    Attributes:
+        gamma, contrast: the exponent, and the factor about the sample's mean.
+        shift: of the brightness, in grey levels.
+        saturation: factor of the chroma.
+        hue: rotation of the chroma, in radians.
+        blur_radius: standard deviation of the Gaussian, in pixels; 0: none.
+        noise_sigma: standard deviation in grey levels; 0: none.
+        noise_seed: of the noise.
+    """
+
+    gamma: float = 1.0
+    contrast: float = 1.0
+    shift: float = 0.0
+    saturation: float = 1.0
+    hue: float = 0.0
+    blur_radius: float = 0.0
+    noise_sigma: float = 0.0
+    noise_seed: int = 0
+
+    def colour_matrix(self) -> np.ndarray:
+        """float32 (3, 3) to multiply RGB rows with: chroma scaled (saturation) and rotated (hue), luma kept."""
+        cos, sin = self.saturation * np.cos(self.hue), self.saturation * np.sin(self.hue)
+        chroma = np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
+        return (_YIQ_TO_RGB @ chroma @ _RGB_TO_YIQ).T.astype(np.float32)
+
+
+def draw_distortion(config: PhotometricConfig, channels: int, rng: np.random.Generator) -> Distortion:
+    """The distortion of one sample of so many channels."""
+
+    def occurs(probability: float) -> bool:
+        return bool(rng.random() < probability)
+
+    blurred = occurs(config.blur_probability)
+    blur_radius = rng.uniform(0.0, config.blur_radius) if blurred else 0.0
+    gamma = _log_uniform(rng, config.gamma) if occurs(config.probability) else 1.0
+    contrast = _log_uniform(rng, config.contrast) if occurs(config.probability) else 1.0
+    shift = rng.uniform(-1.0, 1.0) * config.brightness if occurs(config.probability) else 0.0
+    saturation, hue = 1.0, 0.0
+    if channels == 3:
+        saturation = _log_uniform(rng, config.saturation) if occurs(config.probability) else 1.0
+        hue = np.deg2rad(rng.uniform(-config.hue, config.hue)) if occurs(config.probability) else 0.0
+    noisy = occurs(config.noise_probability)
+    noise_sigma = rng.uniform(0.0, config.noise_sigma) if noisy else 0.0
+    noise_seed = int(rng.integers(2**63)) if noisy else 0
+    return Distortion(gamma, contrast, shift, saturation, hue, blur_radius, noise_sigma, noise_seed)
+
+
+def distort(pixels: np.ndarray, drawn: Distortion) -> np.ndarray:
+    """A distorted copy of uint8 (H, W, C) pixels, as float32 in 0..255."""
+    if drawn.blur_radius > 0:
+        pixels = _blur(pixels, drawn.blur_radius)
+    values = _exposure_table(float(pixels.mean()), drawn)[pixels]  # float32 (H, W, C)
     if pixels.shape[2] == 3:
-        values = values @ _colour_matrix(config, rng)
-    if rng.random() < config.noise_probability:
-        sigma = np.float32(rng.uniform(0.0, config.noise_sigma))
-        values = values + sigma * rng.standard_normal(values.shape, dtype=np.float32)
+        values = values @ drawn.colour_matrix()
+    if drawn.noise_sigma > 0:
+        noise = np.random.default_rng(drawn.noise_seed).standard_normal(values.shape, dtype=np.float32)
+        values = values + np.float32(drawn.noise_sigma) * noise
     return np.clip(values, 0.0, 255.0, out=values)
 
 
-def _exposure_table(mean: float, config: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:
+def _exposure_table(mean: float, drawn: Distortion) -> np.ndarray:
     """float32 (256,): gamma, then contrast about the mean, then brightness."""
     levels = np.arange(256) / 255.0
-    gamma = _log_uniform(rng, config.gamma) if rng.random() < config.probability else 1.0
-    contrast = _log_uniform(rng, config.contrast) if rng.random() < config.probability else 1.0
-    shift = rng.uniform(-1.0, 1.0) * config.brightness if rng.random() < config.probability else 0.0
-    pivot = 255.0 * (mean / 255.0) ** gamma
-    table = pivot + contrast * (255.0 * levels**gamma - pivot) + shift
+    pivot = 255.0 * (mean / 255.0) ** drawn.gamma
+    table = pivot + drawn.contrast * (255.0 * levels**drawn.gamma - pivot) + drawn.shift
     return np.clip(table, 0.0, 255.0).astype(np.float32)
-
-
-def _colour_matrix(config: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:
-    """float32 (3, 3) to multiply RGB rows with: chroma scaled (saturation) and rotated (hue), luma kept."""
-    saturation = _log_uniform(rng, config.saturation) if rng.random() < config.probability else 1.0
-    angle = np.deg2rad(rng.uniform(-config.hue, config.hue)) if rng.random() < config.probability else 0.0
-    cos, sin = saturation * np.cos(angle), saturation * np.sin(angle)
-    chroma = np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
-    return (_YIQ_TO_RGB @ chroma @ _RGB_TO_YIQ).T.astype(np.float32)
 
 
 def _log_uniform(rng: np.random.Generator, strength: float) -> float:

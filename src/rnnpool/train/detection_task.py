@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from rnnpool.data.augment import AugmentConfig, TrainingSamples
+from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.boxes_csv import BoxesCsv
 from rnnpool.data.collate import collate_detection
 from rnnpool.data.samples import DetectionDataset
+from rnnpool.data.training_samples import TrainingSamples
 from rnnpool.errors import InputError
 from rnnpool.eval.evaluation import Evaluation
 from rnnpool.eval.sets import DatasetName, open_evaluation, open_images
