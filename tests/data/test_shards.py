@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from made_pictures import write_pictures
 from rnnpool.cli import main
@@ -82,7 +83,7 @@ def test_any_step_can_be_taken_up(folders):
     task = create_task(recipe(72), folders / "shards")
 
     def keys(first, last, workers=0):
-        plan = Plan(first, last, 6, rank=0, world=1, seed=0, workers=workers, pin_memory=False)
+        plan = Plan(first, last, 6, rank=0, world=1, seed=0, workers=workers, device=torch.device("cpu"))
         return [batch.keys for batch in task.batches(plan)]
 
     whole = keys(0, 12)
@@ -112,7 +113,7 @@ def test_classes_without_parts_are_packed_whole_and_split_when_opened(folders, t
     train, val = task.samples.images, task.val.images
     assert (len(train), np.bincount(val.targets).tolist()) == (20, [3, 2])  # a fifth of blue and of red
     assert sorted([*train.names, *val.names]) == sorted(image_folder(pictures, ".").names)
-    plan = Plan(0, 10, 6, rank=0, world=1, seed=0, workers=0, pin_memory=False)
+    plan = Plan(0, 10, 6, rank=0, world=1, seed=0, workers=0, device=torch.device("cpu"))
     seen = [key for batch in task.batches(plan) for key in batch.keys]
     assert sorted(seen) == [(epoch, index) for epoch in range(3) for index in range(20)]
     first, second = [[index for epoch, index in seen if epoch == number] for number in (0, 1)]

@@ -84,7 +84,7 @@ def test_one_folder_of_classes_is_split(data):
 
 def test_every_sample_once_an_epoch_and_named(data):
     task = create_task(recipe(), data)
-    plan = Plan(first=0, last=6, batch_size=12, rank=0, world=1, seed=0, workers=0, pin_memory=False)
+    plan = Plan(first=0, last=6, batch_size=12, rank=0, world=1, seed=0, workers=0, device=torch.device("cpu"))
     keys = [key for batch in task.batches(plan) for key in batch.keys]
     assert sorted(keys) == [(epoch, index) for epoch in (0, 1) for index in range(36)]
     assert task.describe((1, 0)) == "train/blue/picture-0.png (epoch 1)"

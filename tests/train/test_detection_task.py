@@ -143,3 +143,17 @@ def test_the_command_line_trains_in_two_processes(data, tmp_path):
     entries = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert entries[-1]["kind"] == "evaluation"
     assert {path.name for path in Path(tmp_path / "run").iterdir()} >= {"final.safetensors", "best.safetensors"}
+
+
+def test_samples_may_be_made_on_the_device_that_trains(data, tmp_path):
+    """The same samples up to rounding, so that a step's loss is the same; and a run of its own that resumes."""
+    losses = {}
+    for crops in ("processor", "device"):
+        chosen = recipe({"crops": crops}, images=16, log_every=8)
+        train(chosen, create_task(chosen, data), tmp_path / crops)
+        lines = (tmp_path / crops / "metrics.jsonl").read_text().splitlines()
+        losses[crops] = [entry["score"] for entry in map(json.loads, lines) if entry["kind"] == "train"]
+    assert losses["device"] == pytest.approx(losses["processor"], rel=0.02)
+    with pytest.raises(InputError, match="data.crops"):
+        chosen = recipe(images=16)
+        train(chosen, create_task(chosen, data), tmp_path / "device", resume=True)

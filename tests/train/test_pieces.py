@@ -19,7 +19,7 @@ from rnnpool.train.task import Plan
 
 
 def plan(first, last, batch_size, rank=0, world=1, seed=3):
-    return Plan(first, last, batch_size, rank, world, seed, 0, False)
+    return Plan(first, last, batch_size, rank, world, seed, 0, torch.device("cpu"))
 
 
 def test_learning_rate():

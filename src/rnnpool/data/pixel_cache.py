@@ -10,7 +10,9 @@ Both files are written atomically, the index last, so that an index is never the
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +24,7 @@ from rnnpool.images import image_size, load_image
 
 Progress = Callable[[int, int], None]  # called with (images done, images in all)
 
+_AHEAD = 256  # images
 _FORMAT = 1  # raised when the meaning of the bytes changes
 
 
@@ -150,11 +153,17 @@ def _content_key(paths: Sequence[Path], channels: int, root: Path, least_side: i
 def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Progress | None) -> None:
     index = np.zeros((len(files), 3), dtype=np.int64)
     with atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
-        for i in range(len(files)):
-            pixels = files[i]
+        for i, pixels in enumerate(_decoded(files)):
             index[i] = file.tell(), *pixels.shape[:2]
             file.write(pixels.tobytes())
             if progress is not None:
                 progress(i + 1, len(files))
     with atomic_path(index_path) as temporary:
         np.save(temporary, index)
+
+
+def _decoded(files: PixelFiles) -> Iterator[np.ndarray]:
+    """All images in order, decoded on all cores (Pillow lets go of the interpreter while it decodes)."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(files), _AHEAD):  # no more than these are held at once
+            yield from pool.map(files.__getitem__, range(first, min(first + _AHEAD, len(files))))

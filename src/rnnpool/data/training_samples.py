@@ -95,7 +95,7 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         if extra is not None and extra.channels != source.channels:
             raise InputError(f"extra images have {extra.channels} channels, the others {source.channels}")
         self.source = source
-        self.sets = (source,) if extra is None else (source, extra)
+        self.sets: tuple[DetectionDataset, ...] = (source,) if extra is None else (source, extra)
         self.config = config
         self.seed = seed
         self._extra_length = round(len(source) * extra_share / (1.0 - extra_share)) if extra is not None else 0
@@ -120,8 +120,8 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         config = self.config
         is_mosaic = rng.random() < config.mosaic
         placed = self._mosaic(index, rng) if is_mosaic else [self._place(index, 0, 0, config.size, rng)]
-        parts, boxes, ignore = (tuple(each) for each in zip(*placed, strict=True))
-        boxes, ignore = np.concatenate(boxes), np.concatenate(ignore)
+        parts = tuple(part for part, _, _ in placed)
+        boxes, ignore = (np.concatenate(list(each)) for each in list(zip(*placed, strict=True))[1:])
         flip = bool(rng.random() < config.flip)
         if flip:
             boxes, ignore = flip_boxes(boxes, config.size), flip_boxes(ignore, config.size)
@@ -183,8 +183,8 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         """Four crops of half the size, of this image and three random ones (Bochkovskiy et al., YOLOv4, 2020)."""
         half = self.config.size // 2
         indices = [index, *rng.integers(len(self), size=3)]
-        corners = [(0, 0), (half, 0), (0, half), (half, half)]
-        return [self._place(int(i), *corner, half, rng) for i, corner in zip(indices, corners, strict=True)]
+        lefts, tops = (0, half, 0, half), (0, 0, half, half)
+        return [self._place(int(i), x, y, half, rng) for i, x, y in zip(indices, lefts, tops, strict=True)]
 
 
 def _cutout(size: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

@@ -41,7 +41,7 @@ def flatten_levels(outputs: Sequence[Tensor]) -> Tensor:
 
 
 def centres_inside(centres: Tensor, regions: Tensor) -> Tensor:
-    """Which of (N, 2) centres lie in any of (m, 4) xyxy regions -> (N,) bool."""
-    x, y = centres[:, 0, None], centres[:, 1, None]  # (N, 1)
-    left, top, right, bottom = regions.unbind(1)  # (m,)
-    return ((x >= left) & (x < right) & (y >= top) & (y < bottom)).any(dim=1)
+    """Which of (N, 2) centres lie in each of (M, 4) xyxy regions -> (M, N) bool."""
+    x, y = centres.T  # (N,)
+    left, top, right, bottom = regions.T[..., None]  # (M, 1)
+    return (x >= left) & (x < right) & (y >= top) & (y < bottom)

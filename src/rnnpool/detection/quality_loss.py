@@ -78,8 +78,9 @@ class QualityLoss:
 
 def counted_cells(centres: Tensor, targets: Sequence[Target]) -> Tensor:
     """Which of N cells may serve as background in each image: (B, N) bool, False inside regions to ignore."""
-    counted = torch.ones(len(targets), len(centres), dtype=torch.bool, device=centres.device)
-    for image, target in enumerate(targets):
-        if len(target["ignore"]):
-            counted[image] = ~centres_inside(centres, target["ignore"])
-    return counted
+    counts = torch.tensor([len(target["ignore"]) for target in targets])
+    regions = torch.cat([target["ignore"] for target in targets])  # (M, 4)
+    image = torch.arange(len(targets)).repeat_interleave(counts).to(centres.device)  # (M,)
+    inside = centres_inside(centres, regions)  # (M, N)
+    hits = torch.zeros(len(targets), len(centres), device=centres.device)
+    return hits.index_add_(0, image, inside.to(hits.dtype)) == 0

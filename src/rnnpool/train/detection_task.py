@@ -1,15 +1,16 @@
 """Training of detectors on annotated photos, with pseudo-labelled images mixed in if wanted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
 from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.boxes_csv import BoxesCsv
 from rnnpool.data.collate import collate_detection
+from rnnpool.data.device_crops import DeviceCrops, SamplePlans, pack
 from rnnpool.data.samples import DetectionDataset
 from rnnpool.data.training_samples import TrainingSamples
 from rnnpool.errors import InputError
@@ -36,6 +37,7 @@ class DataRecipe:
     extra_share: float = 0.15  # of an epoch
     extra_positive: float = 0.75  # score from which a box is a face
     extra_unsure: tuple[str, ...] = ()  # folders whose boxes are never sure
+    crops: Literal["processor", "device"] = "processor"  # where samples are made: a GPU is faster, and needs memory
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -68,8 +70,14 @@ class DetectionTask:
             raise InputError(f"model {self.recipe.model.name!r} is no detector; task detection cannot train it")
         return model
 
-    def batches(self, plan: Plan) -> Iterable[Batch]:
-        return stream_loader(self.samples, plan, collate_detection)
+    def batches(self, plan: Plan) -> Iterator[Batch]:
+        if self.data.crops == "processor":
+            yield from stream_loader(self.samples, plan, collate_detection)
+            return
+        crops = DeviceCrops(self.samples.sets, self.data.augment, plan.device)
+        packed: Any
+        for packed in stream_loader(SamplePlans(self.samples), plan, pack):
+            yield Batch(crops(packed.inputs), packed.targets.unpack(plan.device), packed.keys)
 
     def describe(self, key: Any) -> str:
         epoch, index = key

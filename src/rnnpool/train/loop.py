@@ -88,6 +88,8 @@ class _Run:
         self.recipe, self.settings, self.task, self.out = recipe, settings, task, out
         self.total_steps = total_steps(settings, task.epoch_length)
         self.fabric = _make_fabric(settings)
+        # Batches have one size, so that the fastest convolutions found for the first serve them all.
+        torch.backends.cudnn.benchmark = self.fabric.device.type == "cuda"
         torch.manual_seed(mix_seed(settings.seed))
         model = task.build_model()
         if settings.channels_last:
@@ -118,7 +120,7 @@ class _Run:
             world=self.fabric.world_size,
             seed=settings.seed,
             workers=settings.workers,
-            pin_memory=self.fabric.device.type == "cuda",
+            device=self.fabric.device,
         )
         lead = self.fabric.is_global_zero
         if lead:

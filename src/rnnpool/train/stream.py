@@ -80,7 +80,7 @@ class StreamSampler:
 class _Items:
     """Makes batches of single items. The epoch travels with the index, so that workers live as long as the run."""
 
-    def __init__(self, dataset: EpochDataset, collate: Callable[[Sequence[Any]], tuple[Tensor, Any]]) -> None:
+    def __init__(self, dataset: EpochDataset, collate: Callable[[Sequence[Any]], tuple[Any, Any]]) -> None:
         self.dataset, self.collate = dataset, collate
         self.epoch = -1
 
@@ -111,12 +111,13 @@ def _leave_signals_to_the_loop(worker: int) -> None:
 
 
 def stream_loader(
-    dataset: EpochDataset, plan: Plan, collate: Callable[[Sequence[Any]], tuple[Tensor, Any]]
+    dataset: EpochDataset, plan: Plan, collate: Callable[[Sequence[Any]], tuple[Any, Any]]
 ) -> Iterable[Batch]:
     """A loader of the plan's batches; the same batches for any number of workers (0: loaded in this process).
 
     Args:
-        collate: items of the data set -> (inputs (B, ...), targets). The batches' keys are (epoch, index) pairs.
+        collate: items of the data set -> (inputs, targets), as a ``Batch`` has them or as what completes it wants
+            them. The batches' keys are (epoch, index) pairs.
     """
     return _loader(_Items(dataset, collate), StreamSampler(len(dataset), plan), plan)
 
@@ -134,7 +135,7 @@ def _loader(
         batch_sampler=batches,
         num_workers=plan.workers,
         collate_fn=as_it_is,
-        pin_memory=plan.pin_memory,
+        pin_memory=plan.device.type == "cuda",
         worker_init_fn=_leave_signals_to_the_loop,
         generator=torch.Generator().manual_seed(plan.seed),  # else it would draw from the default generator
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -31,7 +32,7 @@ class Plan:
     world: int
     seed: int
     workers: int
-    pin_memory: bool
+    device: torch.device  # that the process trains on
 
 
 class Task(Protocol):
