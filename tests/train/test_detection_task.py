@@ -154,6 +154,6 @@ def test_samples_may_be_made_on_the_device_that_trains(data, tmp_path):
         lines = (tmp_path / crops / "metrics.jsonl").read_text().splitlines()
         losses[crops] = [entry["score"] for entry in map(json.loads, lines) if entry["kind"] == "train"]
     assert losses["device"] == pytest.approx(losses["processor"], rel=0.02)
+    chosen = recipe(images=16)
     with pytest.raises(InputError, match="data.crops"):
-        chosen = recipe(images=16)
         train(chosen, create_task(chosen, data), tmp_path / "device", resume=True)
