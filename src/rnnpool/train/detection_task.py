@@ -37,7 +37,7 @@ class DataRecipe:
     extra_share: float = 0.15  # of an epoch
     extra_positive: float = 0.75  # score from which a box is a face
     extra_unsure: tuple[str, ...] = ()  # folders whose boxes are never sure
-    crops: Literal["processor", "device"] = "processor"  # where samples are made: a GPU is faster, and needs memory
+    crops: Literal["auto", "processor", "device"] = "auto"  # where samples are made; auto: on the device if it is a GPU
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -71,13 +71,14 @@ class DetectionTask:
         return model
 
     def batches(self, plan: Plan) -> Iterator[Batch]:
-        if self.data.crops == "processor":
+        crops = self.data.crops
+        if crops == "processor" or (crops == "auto" and plan.device.type == "cpu"):
             yield from stream_loader(self.samples, plan, collate_detection)
             return
-        crops = DeviceCrops(self.samples.sets, self.data.augment, plan.device)
+        make = DeviceCrops(self.samples.sets, self.data.augment, plan.device)
         packed: Any
         for packed in stream_loader(SamplePlans(self.samples), plan, pack):
-            yield Batch(crops(packed.inputs), packed.targets.unpack(plan.device), packed.keys)
+            yield Batch(make(packed.inputs), packed.targets.unpack(plan.device), packed.keys)
 
     def describe(self, key: Any) -> str:
         epoch, index = key
