@@ -42,11 +42,16 @@ def test_samples_share_pixels_and_copy_boxes():
     assert sample.ignore.shape == (0, 4)
 
 
-def test_batches_stack_images_and_list_targets():
-    items = [(torch.full((1, 4, 4), float(i)), {"boxes": torch.zeros(i, 4)}) for i in range(3)]
-    images, targets = collate_detection(items)
+def test_batches_stack_images_and_keep_targets_apart():
+    items = [
+        (torch.full((1, 4, 4), float(i)), {"boxes": torch.full((i, 4), float(i)), "ignore": torch.ones(2 - i, 4)})
+        for i in range(3)
+    ]
+    images, packed = collate_detection(items)
     assert images.shape == (3, 1, 4, 4)
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2]
-    assert [len(target["boxes"]) for target in targets] == [0, 1, 2]
+    assert packed.boxes.shape == packed.ignore.shape == (3, 4)
+    for (_, target), unpacked in zip(items, packed.unpack(), strict=True):
+        assert all(torch.equal(target[key], unpacked[key]) for key in ("boxes", "ignore"))
     with pytest.raises(RuntimeError):
-        collate_detection([*items, (torch.zeros(1, 5, 4), {})])
+        collate_detection([*items, (torch.zeros(1, 5, 4), items[0][1])])

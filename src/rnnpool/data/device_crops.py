@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnnpool.data.augment import SHRINK_FILTERS, AugmentConfig
+from rnnpool.data.collate import PackedTargets, pack_targets
 from rnnpool.data.samples import PAD_VALUE, DetectionDataset, normalise
 from rnnpool.data.training_samples import SamplePlan, TrainingSamples
 from rnnpool.errors import InputError
@@ -39,21 +40,6 @@ class PackedPlans(NamedTuple):
     def to(self, device: torch.device) -> "PackedPlans":
         moved = (x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self)
         return PackedPlans(*moved)  # type: ignore[arg-type]
-
-
-class PackedTargets(NamedTuple):
-    """The boxes of B samples in one piece."""
-
-    boxes: Tensor  # float32 (T, 4)
-    ignore: Tensor  # float32 (M, 4)
-    box_counts: list[int]  # (B,)
-    ignore_counts: list[int]  # (B,)
-
-    def unpack(self, device: torch.device) -> list[dict[str, Tensor]]:
-        """What the samples of ``TrainingSamples`` have as targets."""
-        boxes = self.boxes.to(device, non_blocking=True).split(self.box_counts)
-        ignore = self.ignore.to(device, non_blocking=True).split(self.ignore_counts)
-        return [{"boxes": b, "ignore": i} for b, i in zip(boxes, ignore, strict=True)]
 
 
 class SamplePlans:
@@ -92,14 +78,7 @@ def pack(plans: Sequence[SamplePlan]) -> tuple[PackedPlans, PackedTargets]:
         max(d.noise_seed for d in drawn),
         torch.tensor([plan.cutout or (0, 0, 0, 0) for plan in plans]),
     )
-    boxes, ignore = [plan.boxes for plan in plans], [plan.ignore for plan in plans]
-    targets = PackedTargets(
-        torch.from_numpy(np.concatenate(boxes)),
-        torch.from_numpy(np.concatenate(ignore)),
-        [len(each) for each in boxes],
-        [len(each) for each in ignore],
-    )
-    return packed, targets
+    return packed, pack_targets([plan.boxes for plan in plans], [plan.ignore for plan in plans])
 
 
 class DeviceCrops:

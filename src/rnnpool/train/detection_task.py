@@ -78,7 +78,7 @@ class DetectionTask:
         make = DeviceCrops(self.samples.sets, self.data.augment, plan.device)
         packed: Any
         for packed in stream_loader(SamplePlans(self.samples), plan, pack):
-            yield Batch(make(packed.inputs), packed.targets.unpack(plan.device), packed.keys)
+            yield Batch(make(packed.inputs), packed.targets, packed.keys)
 
     def describe(self, key: Any) -> str:
         epoch, index = key
@@ -86,7 +86,7 @@ class DetectionTask:
 
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         head = getattr(model, "head")  # noqa: B009  # Fabric's wrapper hands on what it does not know
-        return head.loss(model(batch.inputs), batch.targets)
+        return head.loss(model(batch.inputs), batch.targets.unpack())
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return self._evaluation(cast(Detector, model))
