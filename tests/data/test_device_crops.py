@@ -34,7 +34,7 @@ def both(samples, epoch=0):
     samples.set_epoch(epoch)
     alone = [samples[i] for i in range(len(samples))]
     plans, targets = pack([SamplePlans(samples)[i] for i in range(len(samples))])
-    return alone, DeviceCrops(samples.sets, samples.config, CPU)(plans), targets.unpack()
+    return alone, DeviceCrops([each.pixels for each in samples.sets], samples.config, CPU)(plans), targets.unpack()
 
 
 @settings(max_examples=25, deadline=None)

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as F
 
 from rnnpool.data.draws import uniforms
 from rnnpool.data.labelled import LabelledImages
-from rnnpool.data.photometric import PhotometricConfig, distort, draw_distortion
+from rnnpool.data.photometric import Distortion, PhotometricConfig, distort, draw_distortion
 from rnnpool.errors import InputError
 
 _TRIES = 10  # for a window that fits, as torchvision's RandomResizedCrop
@@ -68,27 +68,47 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self.images)
 
+    def draw(self, keys: Sequence[tuple[int, int]]) -> "DrawnViews":
+        """What the samples show, without a look at their pixels."""
+        epochs, indices = np.array(keys).T
+        numbers = uniforms(self.seed, epochs, indices, 4 * _TRIES + 1)
+        regions = self.images.windows_of(indices)
+        shapes = regions[:, [3, 2]]
+        windows = random_windows(shapes, numbers[:, :-1], self.augment.crop_scale, self.augment.crop_ratio)
+        windows[:, :2] += regions[:, [1, 0]]
+        colour, distortions = self.augment.colour, None
+        if colour is not None:
+            channels = self.images.pixels.channels
+            generators = (np.random.default_rng((self.seed, *key)) for key in keys)
+            distortions = [draw_distortion(colour, channels, rng) for rng in generators]
+        return DrawnViews(self.images.images_of(indices), windows, numbers[:, -1] < self.augment.flip, distortions)
+
     def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """uint8 (B, C, size, size) of the samples, and their targets (B,) or (B, K)."""
-        epochs, indices = np.array(keys).T
-        drawn = uniforms(self.seed, epochs, indices, 4 * _TRIES + 1)
-        regions = [self.images.region(index) for index in indices]
-        shapes = np.array([region.shape[:2] for region in regions])
-        windows = random_windows(shapes, drawn[:, :-1], self.augment.crop_scale, self.augment.crop_ratio)
-        pixels = np.empty((len(keys), self.size, self.size, regions[0].shape[2]), np.uint8)
-        for place, (region, window, key) in enumerate(zip(regions, windows, keys, strict=True)):
-            crop = _resized(region, window, self.size)
-            if self.augment.colour is not None:
-                crop = self._recoloured(crop, key)
-            pixels[place] = crop[:, ::-1] if drawn[place, -1] < self.augment.flip else crop
-        targets = torch.from_numpy(self.images.targets[indices])
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2), targets
+        drawn = self.draw(keys)
+        made = [self._made(drawn, place) for place in range(len(keys))]
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), self.targets(keys)
 
-    def _recoloured(self, crop: np.ndarray, key: tuple[int, int]) -> np.ndarray:
-        assert self.augment.colour is not None
-        rng = np.random.default_rng((self.seed, *key))
-        drawn = draw_distortion(self.augment.colour, crop.shape[2], rng)
-        return np.rint(distort(crop, drawn)).astype(np.uint8)
+    def targets(self, keys: Sequence[tuple[int, int]]) -> Tensor:
+        """(B,) or (B, K) of the samples."""
+        return torch.from_numpy(self.images.targets[[index for _, index in keys]])
+
+    def _made(self, drawn: "DrawnViews", place: int) -> np.ndarray:
+        """uint8 (size, size, C)."""
+        crop = _resized(self.images.pixels[int(drawn.images[place])], drawn.windows[place], self.size)
+        if drawn.distortions is not None:
+            crop = np.rint(distort(crop, drawn.distortions[place])).astype(np.uint8)
+        return crop[:, ::-1] if drawn.flips[place] else crop
+
+
+@dataclass(frozen=True)
+class DrawnViews:
+    """B samples as they were drawn."""
+
+    images: np.ndarray  # int64 (B,)
+    windows: np.ndarray  # int64 (B, 4): top, left, height, width in pixels of the image
+    flips: np.ndarray  # bool (B,)
+    distortions: list[Distortion] | None
 
 
 class CentreImages:
@@ -153,10 +173,10 @@ def _central_windows(height: np.ndarray, width: np.ndarray, ratio: tuple[float, 
     return np.concatenate([(height - h) // 2, (width - w) // 2, h, w], axis=1)
 
 
-def _resized(region: np.ndarray, window: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (size, size, C) of the window of ``region`` (H, W, C)."""
+def _resized(pixels: np.ndarray, window: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (size, size, C) of the window of ``pixels`` (H, W, C)."""
     top, left, height, width = window.tolist()
-    crop = region[top : top + height, left : left + width]
+    crop = pixels[top : top + height, left : left + width]
     if (height, width) == (size, size):
         return crop
     # Contiguous pixels are resized twice as fast as a window's.

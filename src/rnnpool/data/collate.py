@@ -5,11 +5,13 @@ and to a device than the images.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+T = TypeVar("T", bound=tuple)
 
 
 class PackedTargets(NamedTuple):
@@ -37,3 +39,14 @@ def collate_detection(items: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> tupl
     images, targets = zip(*items, strict=True)
     boxes, ignore = ([target[key].numpy() for target in targets] for key in ("boxes", "ignore"))
     return torch.stack(images), pack_targets(boxes, ignore)
+
+
+def to_device(packed: T, device: torch.device) -> T:
+    """A named tuple with its tensors, those of named tuples in it too, on ``device``; other fields as they are."""
+
+    def moved(field: Any) -> Any:
+        if isinstance(field, Tensor):
+            return field.to(device, non_blocking=True)
+        return to_device(field, device) if isinstance(field, tuple) else field
+
+    return type(packed)(*map(moved, packed))

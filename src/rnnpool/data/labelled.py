@@ -31,6 +31,17 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def images_of(self, samples: np.ndarray) -> np.ndarray:
+        """int64 (B,): the images that these samples lie in."""
+        return samples if self.images is None else self.images[samples]
+
+    def windows_of(self, samples: np.ndarray) -> np.ndarray:
+        """int64 (B, 4): x, y, width, height of these samples, in pixels of their images."""
+        if self.windows is not None:
+            return self.windows[samples]
+        sizes = [(0, 0, *self.pixels.size(int(image))) for image in self.images_of(samples)]
+        return np.array(sizes, dtype=np.int64)
+
     def region(self, index: int) -> np.ndarray:
         """uint8 (H, W, C) of sample ``index``; not to be written to."""
         pixels = self.pixels[index if self.images is None else int(self.images[index])]

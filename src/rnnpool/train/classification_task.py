@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from rnnpool.data.classification import (
     least_side,
     normalise_pixels,
 )
+from rnnpool.data.device_views import DeviceViews, PackedImages
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
+from rnnpool.data.resident import Crops, use_device
 from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
@@ -32,16 +34,17 @@ from rnnpool.train.task import Batch, Plan
 
 
 @dataclass(frozen=True)
-class LossRecipe:
-    """Cross-entropy and what softens its targets."""
+class BatchRecipe:
+    """How batches are made, and what softens their targets for the cross-entropy."""
 
+    crops: Crops = "auto"  # where samples are made; auto: on a GPU that can hold the cached images
     label_smoothing: float = 0.0
     mixup: float = 0.0  # alpha of the Beta distribution (Zhang et al. 2018); 0: off
     cutmix: float = 0.0  # likewise (Yun et al. 2019); with both, each batch gets one of the two
 
 
 @dataclass(frozen=True)
-class DataRecipe(View, LossRecipe):
+class DataRecipe(View, BatchRecipe):
     """What a classifier is trained on; folders are relative to ``--data``."""
 
     folder: str = "."  # "." or absent: --data is the data set itself
@@ -76,8 +79,14 @@ class ClassificationTask:
     def build_model(self) -> nn.Module:
         return initial_model(self.model_recipe)
 
-    def batches(self, plan: Plan) -> Iterable[Batch]:
-        return stream_batches(self.samples, plan, self.order)
+    def batches(self, plan: Plan) -> Iterator[Batch]:
+        if not use_device(self.data.crops, [self.samples.images.pixels], plan.device):
+            yield from stream_batches(self.samples, plan, self.order)
+            return
+        make = DeviceViews(self.samples, plan.device)
+        packed: Any
+        for packed in stream_batches(PackedImages(self.samples), plan, self.order):
+            yield Batch(make(packed.inputs), packed.targets, packed.keys)
 
     def describe(self, key: Any) -> str:
         epoch, index = key
@@ -149,7 +158,7 @@ def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledI
     return train, val, shuffled
 
 
-def _mixers(data: LossRecipe, num_classes: int) -> list[nn.Module]:
+def _mixers(data: BatchRecipe, num_classes: int) -> list[nn.Module]:
     from torchvision.transforms.v2 import CutMix, MixUp
 
     named = [(MixUp, data.mixup, "mixup"), (CutMix, data.cutmix, "cutmix")]

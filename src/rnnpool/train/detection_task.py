@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -11,6 +11,7 @@ from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.boxes_csv import BoxesCsv
 from rnnpool.data.collate import collate_detection
 from rnnpool.data.device_crops import DeviceCrops, SamplePlans, pack
+from rnnpool.data.resident import Crops, use_device
 from rnnpool.data.samples import DetectionDataset
 from rnnpool.data.training_samples import TrainingSamples
 from rnnpool.errors import InputError
@@ -37,7 +38,7 @@ class DataRecipe:
     extra_share: float = 0.15  # of an epoch
     extra_positive: float = 0.75  # score from which a box is a face
     extra_unsure: tuple[str, ...] = ()  # folders whose boxes are never sure
-    crops: Literal["auto", "processor", "device"] = "auto"  # where samples are made; auto: on the device if it is a GPU
+    crops: Crops = "auto"  # where samples are made; auto: on a GPU that can hold the cached images
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -71,11 +72,11 @@ class DetectionTask:
         return model
 
     def batches(self, plan: Plan) -> Iterator[Batch]:
-        crops = self.data.crops
-        if crops == "processor" or (crops == "auto" and plan.device.type == "cpu"):
+        sets = [each.pixels for each in self.samples.sets]
+        if not use_device(self.data.crops, sets, plan.device):
             yield from stream_loader(self.samples, plan, collate_detection)
             return
-        make = DeviceCrops(self.samples.sets, self.data.augment, plan.device)
+        make = DeviceCrops(sets, self.data.augment, plan.device)
         packed: Any
         for packed in stream_loader(SamplePlans(self.samples), plan, pack):
             yield Batch(make(packed.inputs), packed.targets, packed.keys)

@@ -11,14 +11,14 @@ from rnnpool.data.synthetic import Synthetic, synthetic_images
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import evaluate_labels
-from rnnpool.train.classification_task import ClassificationTask, LossRecipe
+from rnnpool.train.classification_task import BatchRecipe, ClassificationTask
 from rnnpool.train.recipe import Recipe
 from rnnpool.train.stream import mix_seed
 from rnnpool.train.task import Batch
 
 
 @dataclass(frozen=True)
-class DataRecipe(View, LossRecipe):
+class DataRecipe(View, BatchRecipe):
     """The pictures are drawn when the run begins; nothing is read from ``--data``. ``size`` is theirs, too."""
 
     synthetic: Synthetic = field(default_factory=Synthetic)

@@ -11,12 +11,12 @@ from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.soft_labels import image_names, soft_labels
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
-from rnnpool.train.classification_task import ClassificationTask, LossRecipe
+from rnnpool.train.classification_task import BatchRecipe, ClassificationTask
 from rnnpool.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class DataRecipe(View, LossRecipe):
+class DataRecipe(View, BatchRecipe):
     """Tables and images are relative to ``--data``; tables may also be absolute paths."""
 
     tables: tuple[str, ...] = ()  # to train on

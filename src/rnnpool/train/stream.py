@@ -36,8 +36,8 @@ class BatchDataset(Protocol):
     """A data set that makes whole batches, each sample a pure function of (its seed, epoch, index)."""
 
     def __len__(self) -> int: ...
-    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Any]:
-        """Inputs (B, ...) and targets of these (epoch, index) pairs."""
+    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Any, Any]:
+        """Inputs and targets of these (epoch, index) pairs, as of ``stream_loader``'s ``collate``."""
 
 
 Order = Callable[[int, int], Tensor]  # (length, seed of an epoch) -> int64 (length,), a permutation

@@ -1,0 +1,153 @@
+"""Images that stay in a device's memory, and windows of them cut and resized there, a batch at a time.
+
+A GPU takes in samples faster than processors can cut and resize them. Resizing is linear, so that a crop is two matrix
+products, rows @ image @ columns, with one matrix of weights an axis: any window, any filter, and places beyond the
+image have no weight.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnpool.data.augment import SHRINK_FILTERS
+from rnnpool.data.pixel_cache import PixelCache, Pixels
+from rnnpool.data.samples import PAD_VALUE
+from rnnpool.errors import InputError
+
+FILTERS = tuple(SHRINK_FILTERS)
+# Images whose areas differ by less share canvases: squares of 160 pixels must not take as much as photos.
+_AREA_RATIO = 4
+# Of a device's free memory; the rest is for training.
+_SHARE = 0.5
+
+Crops = Literal["auto", "processor", "device"]
+
+
+class Axis(NamedTuple):
+    """Where P windows lie along one axis, and where their pixels go; each (P,)."""
+
+    start: Tensor  # float32: the window's first edge, in pixels of the image
+    scale: Tensor  # float32: pixels of the image per pixel of the output
+    first: Tensor  # int64: the first pixel of the output that the window fills
+    length: Tensor  # int64: how many it fills
+    low: Tensor  # int64: the image's pixels from ``low`` up to and without ``high`` may be read
+    high: Tensor  # int64
+
+
+class ResidentImages:
+    """The images of several sets, numbered through, on ``device``.
+
+    Raises:
+        InputError: they do not fit in its memory.
+    """
+
+    def __init__(self, sets: Sequence[Pixels], device: torch.device) -> None:
+        self.channels, self.device = sets[0].channels, device
+        self.sizes = torch.from_numpy(np.concatenate([_sizes(pixels) for pixels in sets]))  # (N, 2) width, height
+        self.offsets = torch.tensor([0, *(len(pixels) for pixels in sets)]).cumsum(0)  # first number of each set
+        self._group, canvases = _grouped(self.sizes)
+        self._place = torch.zeros_like(self._group)
+        try:
+            self._canvases = [
+                torch.full((count, self.channels, height, width), PAD_VALUE, dtype=torch.uint8, device=device)
+                for count, height, width in canvases
+            ]
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"{len(self.sizes)} images do not fit in the memory of {device}: data.crops=processor"
+            ) from error
+        filled = [0] * len(canvases)
+        images = (pixels[i] for pixels in sets for i in range(len(pixels)))
+        for number, (image, group) in enumerate(zip(images, self._group.tolist(), strict=True)):
+            height, width = image.shape[:2]
+            self._canvases[group][filled[group], :, :height, :width] = torch.from_numpy(image).permute(2, 0, 1)
+            self._place[number] = filled[group]
+            filled[group] += 1
+
+    @torch.no_grad()
+    def crops(self, images: Tensor, down: Axis, across: Axis, filters: Tensor, size: int) -> Tensor:
+        """float32 (P, C, size, size): each window at its place, levels less PAD_VALUE, and 0 elsewhere.
+
+        Args:
+            images: int64 (P,) numbers, in the processor's memory; all else is on the device.
+            filters: int64 (P,) numbers in FILTERS; an image that is enlarged is always interpolated linearly.
+        """
+        output = torch.empty(len(images), self.channels, size, size, device=self.device)
+        groups, places = self._group[images], self._place[images]
+        for number, canvases in enumerate(self._canvases):
+            chosen = (groups == number).nonzero().squeeze(1)
+            if not len(chosen):
+                continue
+            place, chosen = (x.to(self.device, non_blocking=True) for x in (places[chosen], chosen))
+            canvas = canvases[place]  # (Q, C, H, W) uint8
+            # Levels are exact in half precision and weights to 11 bits, so that a product is to a fraction of a level.
+            kind = torch.float16 if canvas.is_cuda else torch.float32
+            rows, columns = (
+                resize_weights(Axis(*(each[chosen] for each in axis)), filters[chosen], size, extent).to(kind)
+                for axis, extent in zip((down, across), canvas.shape[2:], strict=True)
+            )  # (Q, size, H), (Q, size, W)
+            output[chosen] = (rows[:, None] @ (canvas.to(kind) - PAD_VALUE) @ columns[:, None].mT).float()
+        return output
+
+
+def resize_weights(axis: Axis, filters: Tensor, size: int, extent: int) -> Tensor:
+    """Weights of an image's pixels in those of a crop, along one axis: float32 (P, size, extent).
+
+    Row k is pixel k of the output. It is 0 outside the window's part of it, and where pixels that may be read do not
+    cover it wholly; elsewhere its sum is 1.
+
+    Args:
+        extent: of the canvas.
+    """
+    start, scale, first, length, low, high = (each[:, None] for each in axis)  # (P, 1)
+    pixel = torch.arange(size, device=start.device)
+    source = torch.arange(extent, device=start.device)
+    begin = start + (pixel - first) * scale  # (P, size)
+    end = begin + scale
+    tolerance = 1e-3 * scale  # single precision on coordinates of a thousand
+    covered = (pixel >= first) & (pixel < first + length) & (begin >= low - tolerance) & (end <= high + tolerance)
+
+    shrinks = scale > 1
+    overlap = torch.minimum(source + 1, end[..., None]) - torch.maximum(source, begin[..., None])  # (P, size, extent)
+    reach = scale.clamp(min=1)[..., None]  # a filter widens as it shrinks
+    distance = ((source + 0.5 - (begin + end)[..., None] / 2) / reach).abs()
+    triangle = (1 - distance).clamp(min=0)
+    hamming = torch.sinc(distance) * (0.54 + 0.46 * torch.cos(torch.pi * distance)) * (distance < 1)
+    is_area, is_hamming = ((filters[:, None] == FILTERS.index(name)) & shrinks for name in ("area", "hamming"))
+    weights = torch.where(is_area[..., None], overlap.clamp(min=0), triangle)
+    weights = torch.where(is_hamming[..., None], hamming, weights)
+    weights = weights * ((source >= low) & (source < high))[:, None]
+    return weights / weights.sum(2, keepdim=True).clamp(min=1e-6) * covered[..., None]
+
+
+def use_device(crops: Crops, sets: Sequence[Pixels], device: torch.device) -> bool:
+    """Whether crops are made on ``device``.
+
+    "auto" does so on a GPU, for images that are decoded already (a cache) and take less than half of its free memory.
+    """
+    if crops != "auto" or device.type != "cuda" or not all(isinstance(pixels, PixelCache) for pixels in sets):
+        return crops == "device"
+    sizes = torch.from_numpy(np.concatenate([_sizes(pixels) for pixels in sets]))
+    needed = sum(count * height * width for count, height, width in _grouped(sizes)[1]) * sets[0].channels
+    return needed < _SHARE * torch.cuda.mem_get_info(device)[0]
+
+
+def _sizes(pixels: Pixels) -> np.ndarray:
+    return np.array([pixels.size(i) for i in range(len(pixels))], dtype=np.int64).reshape(-1, 2)
+
+
+def _grouped(sizes: Tensor) -> tuple[Tensor, list[tuple[int, int, int]]]:
+    """The group of each image by its area, int64 (N,), and of each group the images, the height and the width."""
+    areas = sizes.prod(1)
+    group = torch.zeros_like(areas)
+    least, number = None, -1
+    for i in areas.argsort(stable=True).tolist():
+        area = int(areas[i])
+        if least is None or area > _AREA_RATIO * least:
+            least, number = area, number + 1
+        group[i] = number
+    members = [sizes[group == each] for each in range(number + 1)]
+    return group, [(len(each), int(each[:, 1].max()), int(each[:, 0].max())) for each in members]
