@@ -21,8 +21,10 @@ from rnnpool.shipped import shipped_files
 from rnnpool.train.tasks import task_recipe
 from rnnpool.train.typed import closest, from_mapping
 
-# Fields of TrainRecipe that change how a run is carried out, not what it computes: a run may be resumed with others.
-OPERATIONAL = ("workers", "threads", "log_every", "print_seconds", "save_minutes")
+# What changes how a run is carried out, not what it computes (up to rounding): a run may be resumed with others.
+OPERATIONAL = frozenset(
+    {*(f"train.{name}" for name in ("workers", "threads", "log_every", "print_seconds", "save_minutes")), "data.crops"}
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Recipe:
         for section, values in self.to_mapping().items():
             if isinstance(values, dict):
                 flat |= {f"{section}.{key}": value for key, value in values.items()}
-        return {key: value for key, value in flat.items() if key not in {f"train.{name}" for name in OPERATIONAL}}
+        return {key: value for key, value in flat.items() if key not in OPERATIONAL}
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
