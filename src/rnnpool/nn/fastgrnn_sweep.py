@@ -2,9 +2,9 @@
 
 The backward pass recomputes a window's states: kernel steps of h x h products against keeping three maps of
 kernel * n * h numbers. Both passes run in the native kernel (``rnnpool.nn.native``) for float32 and float64 on the
-CPU, otherwise in torch operators (any device). A backward pass that is itself differentiated (``create_graph=True``)
-always runs in torch operators, which autograd can follow. ``torch.compile`` sees the passes as two operators of its
-own, so that compiled models run them natively too.
+CPU, in Triton kernels (``rnnpool.nn.cuda``) for float32 on CUDA, otherwise in torch operators (any device). A backward
+pass that is itself differentiated (``create_graph=True``) always runs in torch operators, which autograd can follow.
+``torch.compile`` sees the passes as two operators of its own, so that compiled models run them in the kernels too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnpool.nn import native
+from rnnpool.nn import cuda, native
 from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values, linear
 
 Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
@@ -25,7 +25,10 @@ Window = tuple[int, int, int, str]  # kernel, stride, directions, gates
 def fastgrnn_sweep(p: Tensor, cell: FastGRNNCell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
     """See ``rnnpool.nn.sweep.sweep``; under a compiler one opaque operator."""
     values = (cell.weight_hidden, cell.bias_gate, cell.bias_candidate, *cell.mix())
-    parameters = [torch.as_tensor(value, dtype=p.dtype, device=p.device) for value in values]
+    # A number is filled in on the device: a copy from the host would break the capture of a CUDA graph.
+    parameters = [
+        value.to(p.device, p.dtype) if isinstance(value, Tensor) else p.new_full((), value) for value in values
+    ]
     if torch.compiler.is_compiling():
         return _operator(p, parameters, kernel, stride, 1 + bidirectional, cell.gates)
     return FastGRNNSweep.apply(p, *parameters, (kernel, stride, 1 + bidirectional, cell.gates))
@@ -49,10 +52,14 @@ class FastGRNNSweep(torch.autograd.Function):
 
 
 def forward_pass(p: Tensor, parameters: Parameters, window: Window) -> Tensor:
-    """(B, h, L, I) -> (B, directions * h, n, I), natively where that is possible."""
+    """(B, h, L, I) -> (B, directions * h, n, I), in a kernel of the device where there is one."""
     kernel, stride, directions, gates = window
     if native.available(p):
         y = native.forward(p, parameters, kernel, stride, directions, gates == "piecewise")
+        if y is not None:
+            return y
+    if cuda.available(p):
+        y = cuda.forward(p, parameters, kernel, stride, directions, gates)
         if y is not None:
             return y
     last = []
@@ -71,6 +78,10 @@ def backward_pass(p: Tensor, parameters: Parameters, dy: Tensor, window: Window)
         gradients = native.backward(p, parameters, dy, kernel, stride, gates == "piecewise")
         if gradients is not None:
             return gradients
+    if cuda.available(p) and not torch.is_grad_enabled():
+        gradients = cuda.backward(p, parameters, dy, kernel, stride, gates)
+        if gradients is not None:
+            return gradients
     # A caller's autocast may be on in here; the states must not feel it.
     device = p.device.type
     with torch.autocast(device, enabled=False) if autocasting(device) else nullcontext():
@@ -79,7 +90,8 @@ def backward_pass(p: Tensor, parameters: Parameters, dy: Tensor, window: Window)
 
 @torch.library.custom_op("rnnpool::fastgrnn_sweep", mutates_args=())
 def _operator(p: Tensor, parameters: list[Tensor], kernel: int, stride: int, directions: int, gates: str) -> Tensor:
-    return forward_pass(p, parameters, (kernel, stride, directions, gates))
+    # A compiler has to know the strides.
+    return forward_pass(p, parameters, (kernel, stride, directions, gates)).contiguous()
 
 
 @_operator.register_fake

@@ -4,8 +4,9 @@ A window's sweep depends only on its line and its start, so windows that overlap
 advance together, one step at a time, through strided views: no window is ever copied (rnnpool.md, saving (b)).
 
 ``sweep`` chooses between two forms of the same sum. ``_sweep_steps`` is the definition in plain torch operators: GRU,
-LSTM, ``torch.export`` and ONNX go through it, and ``torch.compile`` off the CPU. FastGRNN otherwise goes through
-``fastgrnn_sweep``, which keeps nothing but its input for the backward pass and runs natively where it can.
+LSTM, ``torch.export`` and ONNX go through it, and ``torch.compile`` on devices without a kernel. FastGRNN otherwise
+goes through ``fastgrnn_sweep``, which keeps nothing but its input for the backward pass and runs in kernels of the CPU
+and of CUDA where it can.
 """
 
 import torch
@@ -50,7 +51,7 @@ def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool =
 
 def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
     # On other devices a compiler fuses the steps itself.
-    fusing = torch.compiler.is_compiling() and p.device.type != "cpu"
+    fusing = torch.compiler.is_compiling() and p.device.type not in ("cpu", "cuda")
     exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
     if isinstance(cell, FastGRNNCell) and not exporting and not fusing:
         return fastgrnn_sweep(p, cell, kernel, stride, bidirectional)

@@ -1,20 +1,23 @@
 """The fused C++ sweep and projection: built on first use with the machine's own compiler, absent without complaint.
 
-``status()`` says which path sweeps take and why; ``disabled()`` turns the native one off for a block of code, as tests
-and benchmarks do. The library is plain C (no PyTorch headers); ``build`` compiles, caches and loads it.
+``status()`` says which path sweeps take and why; ``disabled()`` turns it off for a block of code, as tests and
+benchmarks do, and the kernels for CUDA (``rnnpool.nn.cuda``) with it. The library is plain C (no PyTorch headers);
+``build`` compiles, caches and loads it.
 """
 
 import ctypes
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from rnnpool.nn import cuda
 from rnnpool.nn.native.build import library
+from rnnpool.nn.switch import disabled, enabled
+
+__all__ = ["available", "backward", "disabled", "forward", "project", "project_backward", "status"]
 
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
-_enabled = True
 
 
 class _Problem(ctypes.Structure):
@@ -41,28 +44,19 @@ class _Projection(ctypes.Structure):
     )
 
 
-def status() -> str:
-    """Which path FastGRNN sweeps on the CPU take, and why; one line."""
-    if not _enabled:
+def status(device: str = "cpu") -> str:
+    """Which path FastGRNN sweeps take on "cpu" or "cuda", and why; one line."""
+    if torch.device(device).type == "cuda":
+        return cuda.status()
+    if not enabled():
         return "torch: the native sweep is disabled by rnnpool.nn.native.disabled()"
     loaded, why = library()
     return f"native: {why}" if loaded else f"torch: {why}"
 
 
-@contextmanager
-def disabled() -> Iterator[None]:
-    """Sweep with torch operators inside the block."""
-    global _enabled
-    before, _enabled = _enabled, False
-    try:
-        yield
-    finally:
-        _enabled = before
-
-
 def available(p: Tensor) -> bool:
     """Whether this tensor's sweep can run natively (CPU, float32 or float64, a compiled library)."""
-    return _enabled and p.device.type == "cpu" and p.dtype in _SUFFIX and library()[0] is not None
+    return enabled() and p.device.type == "cpu" and p.dtype in _SUFFIX and library()[0] is not None
 
 
 def forward(
