@@ -56,8 +56,8 @@ def test_a_batch_equals_samples_made_one_by_one(seed, shrink_filter, mosaic, cha
     for (image, target), made, packed in zip(alone, images, targets, strict=True):
         # Levels: one by one they are rounded once, before a contrast of up to 1.5 and a gamma that is steep near black.
         difference = (image - made).abs() * 128
-        assert difference.mean() < 0.6
-        assert difference.quantile(0.995) < 4
+        assert difference.mean() < 1
+        assert difference.quantile(0.99) < 5
         assert all(torch.equal(target[key], packed[key]) for key in ("boxes", "ignore"))
 
 

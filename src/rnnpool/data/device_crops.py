@@ -23,7 +23,7 @@ class PackedPlans(NamedTuple):
     """The plans of B samples of P parts as tensors, to be sent to a device in a few pieces."""
 
     parts: Tensor  # int64 (P, 7): sample, dataset, image, filter, left, top, size
-    windows: Tensor  # float32 (P, 3): x, y, side
+    windows: Tensor  # float64 (P, 3): x, y, side
     flips: Tensor  # bool (B,)
     distortions: PackedDistortions
     cutouts: Tensor  # int64 (B, 4): left, top, width, height; all 0 where none
@@ -55,7 +55,7 @@ def pack(plans: Sequence[SamplePlan]) -> tuple[PackedPlans, PackedTargets]:
     windows = [(p.window.x, p.window.y, p.window.side) for plan in plans for p in plan.parts]
     packed = PackedPlans(
         torch.tensor(parts),
-        torch.tensor(windows, dtype=torch.float32),
+        torch.tensor(windows, dtype=torch.float64),
         torch.tensor([plan.flip for plan in plans]),
         pack_distortions([plan.distortion for plan in plans]),
         torch.tensor([plan.cutout or (0, 0, 0, 0) for plan in plans]),
@@ -90,6 +90,7 @@ class DeviceCrops:
             across=Axis(x, scale, left, count, none, width),
             filters=filters,
             size=size,
+            any_hamming="hamming" in self.config.shrink_filters,
         )
         # Levels less PAD_VALUE: what no part covers stays 0, which is the padding.
         values = crops.new_zeros(len(plans.flips), *crops.shape[1:]).index_add_(0, sample, crops)

@@ -56,8 +56,8 @@ class DeviceViews:
         first = torch.zeros_like(top)
         side = torch.full_like(top, self.size)
         # A crop is cut out before it is resized: the filter sees nothing beyond it.
-        down = Axis(top.float(), height / self.size, first, side, top, top + height)
-        across = Axis(left.float(), width / self.size, first, side, left, left + width)
+        down = Axis(top.double(), height.double() / self.size, first, side, top, top + height)
+        across = Axis(left.double(), width.double() / self.size, first, side, left, left + width)
         filters = torch.full_like(top, FILTERS.index("bilinear"))
         values = self.images.crops(images, down, across, filters, self.size) + PAD_VALUE
         if views.distortions is not None:
