@@ -159,9 +159,10 @@ def check_equal(site: Site, device: str = "cpu") -> None:
     """All forms of RNNPool give the same numbers, to float32's 1e-5."""
     forms = forms_of(site, device)
     x = torch.randn(1, site.channels, site.height, site.width, device=device)
-    with torch.backends.cudnn.flags(allow_tf32=False):  # on by default, for 11 bits
-        expected = forms[REFERENCE].run(x, None)
-        results = {name: form.run(x, None) for name, form in forms.items() if name.startswith("ours")}
+    usual, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # tf32 has 11 bits
+    expected = forms[REFERENCE].run(x, None)
+    results = {name: form.run(x, None) for name, form in forms.items() if name.startswith("ours")}
+    torch.backends.cudnn.allow_tf32 = usual
     for name, result in results.items():
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-5, msg=f"{name} differs at {site}")
 

@@ -1,7 +1,7 @@
 """RNNPool2d on a CUDA device: the same numbers as in float64 on the CPU, and everything that users of a GPU do."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,10 +14,9 @@ OPTIONS = [{}, {"trainable_mix": True}, {"gates": "piecewise"}, {"cell": "gru"}]
 
 
 @pytest.fixture(autouse=True)
-def exact_convolutions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def exact_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
     """W x is a convolution, which cuDNN computes in tf32 (11 bits) unless told otherwise."""
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        yield
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
 def layer_of(options: dict | None = None, hidden: tuple[int, int] = (8, 5), kernel: int = 3) -> RNNPool2d:
