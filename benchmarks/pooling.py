@@ -1,22 +1,25 @@
 """Time and peak memory of RNNPool2d beside other ways to pool the same map, in one run.
 
-Rows: ours in C++ and in torch operators; the definition patch by patch, batched over all patches (unfold, then plain
-torch operators: what the reference code does); the same with torch.nn.GRU as the cell; a strided convolution to as many
-channels; max pooling. Every form of RNNPool is first checked to give the same numbers.
+Rows: ours in kernels (C++ on the CPU, Triton on CUDA) and in torch operators; the definition patch by patch, batched
+over all patches (unfold, then plain torch operators: what the reference code does); the same with torch.nn.GRU as the
+cell; a strided convolution to as many channels; max pooling. Every form of RNNPool is first checked to give the same
+numbers.
 
 Time: each form in turn, round after round, in one process, so that a busy machine slows all alike; the least of the
 rounds counts. ``--clock cpu`` takes the processor time of the process instead of the wall's, for one thread on a
 machine that others use. "train" is forward and backward, gradients of the input included.
 Memory: a child process each, which gives freed blocks back at once; the highest resident size during the call less that
 before it (Linux). It is what the call adds: the input is there already, the output and the gradients count.
+On CUDA one process does everything: time between two events around a call, memory by the allocator's own account.
 
     python benchmarks/operator.py                        all four sites, batch 1 and 32, one thread
     python benchmarks/operator.py --threads 1 2          and with two
     python benchmarks/operator.py --site face-m4 --batch 32 --json out.json
     python benchmarks/operator.py --quick                a small site, for CI
+    python benchmarks/operator.py --device cuda          on a GPU
 
-Exit status 1 where ours is not at least 2x (forward) and 2.5x (train) as fast at batch 32 as patch by patch, in at most
-half of its training memory.
+Exit status 1 where ours on the CPU is not at least 2x (forward) and 2.5x (train) as fast at batch 32 as patch by patch,
+in at most half of its training memory.
 """
 
 import argparse
@@ -133,32 +136,35 @@ class Form:
             return y
 
 
-def forms_of(site: Site) -> dict[str, Form]:
+def forms_of(site: Site, device: str = "cpu") -> dict[str, Form]:
     torch.manual_seed(0)
-    pool = RNNPool2d(site.channels, site.hidden, site.hidden, site.kernel, site.stride)
-    forms = {"ours, native": Form(pool)} if native.status().startswith("native") else {}
+    pool = RNNPool2d(site.channels, site.hidden, site.hidden, site.kernel, site.stride).to(device)
+    kernels = native.status(device).split(":")[0]
+    forms = {} if kernels == "torch" else {f"ours, {kernels}": Form(pool)}
     return forms | {
         "ours, torch": Form(pool, native.disabled),
         REFERENCE: Form(PatchByPatch(pool)),
-        "patches, nn.GRU": Form(PatchByPatchGRU(pool)),
-        "strided convolution": Form(nn.Conv2d(site.channels, 4 * site.hidden, site.kernel, site.stride)),
+        "patches, nn.GRU": Form(PatchByPatchGRU(pool).to(device)),
+        "strided convolution": Form(nn.Conv2d(site.channels, 4 * site.hidden, site.kernel, site.stride).to(device)),
         "max pooling": Form(nn.MaxPool2d(site.kernel, site.stride)),
     }
 
 
-def inputs(site: Site, form: Form, batch: int, train: bool) -> tuple[Tensor, Tensor | None]:
-    x = torch.randn(batch, site.channels, site.height, site.width, requires_grad=train)
+def inputs(site: Site, form: Form, batch: int, train: bool, device: str = "cpu") -> tuple[Tensor, Tensor | None]:
+    x = torch.randn(batch, site.channels, site.height, site.width, requires_grad=train, device=device)
     return x, torch.ones_like(form.run(x[:1].detach(), None)).expand(batch, -1, -1, -1) if train else None
 
 
-def check_equal(site: Site) -> None:
+def check_equal(site: Site, device: str = "cpu") -> None:
     """All forms of RNNPool give the same numbers, to float32's 1e-5."""
-    forms = forms_of(site)
-    x = torch.randn(1, site.channels, site.height, site.width)
+    forms = forms_of(site, device)
+    x = torch.randn(1, site.channels, site.height, site.width, device=device)
+    usual, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # tf32 has 11 bits
     expected = forms[REFERENCE].run(x, None)
-    for name, form in forms.items():
-        if name.startswith("ours"):
-            torch.testing.assert_close(form.run(x, None), expected, rtol=0, atol=1e-5, msg=f"{name} differs at {site}")
+    results = {name: form.run(x, None) for name, form in forms.items() if name.startswith("ours")}
+    torch.backends.cudnn.allow_tf32 = usual
+    for name, result in results.items():
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-5, msg=f"{name} differs at {site}")
 
 
 def times(
@@ -227,7 +233,9 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
     return result
 
 
-def available_bytes() -> float:
+def available_bytes(device: str) -> float:
+    if device == "cuda":
+        return float(torch.cuda.mem_get_info()[0])
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -235,17 +243,68 @@ def available_bytes() -> float:
     return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
 
 
-def too_large(site: Site, batch: int) -> dict[str, str]:
+def too_large(site: Site, batch: int, device: str) -> dict[str, str]:
     """Forms that would take more than half of the free memory, and how much that is."""
     needs = {
         REFERENCE: site.per_patch_training_bytes(batch, 1),
         "patches, nn.GRU": site.per_patch_training_bytes(batch, 3),
     }
-    return {name: f"needs about {n / 2**30:.0f} GiB" for name, n in needs.items() if n > available_bytes() / 2}
+    room = available_bytes(device) / 2
+    return {name: f"needs about {n / 2**30:.0f} GiB" for name, n in needs.items() if n > room}
+
+
+def measure_on_cuda(site: Site, batch: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The same figures of a GPU; a rival that cannot run is skipped with its reason."""
+    check_equal(site, "cuda")
+    skipped = too_large(site, batch, "cuda") | dict.fromkeys(arguments.without, "--without")
+    forms = {name: form for name, form in forms_of(site, "cuda").items() if name not in skipped}
+    rows: dict[str, dict[str, Any]] = {name: {} for name in forms}
+    for kind in ("forward", "train"):
+        data = {}
+        for name, form in forms.items():
+            if name in skipped:
+                continue
+            try:
+                data[name] = inputs(site, form, batch, kind == "train", "cuda")
+                form.run(*data[name])  # compiles
+                rows[name][f"{kind} memory"] = peak_bytes_on_cuda(form, data[name])
+            except RuntimeError as error:
+                if name.startswith("ours"):
+                    raise
+                skipped[name] = str(error).splitlines()[0]
+                data.pop(name, None)
+        spent = dict.fromkeys(data, 0.0)
+        for turn in range(50):
+            for name in data:
+                if turn >= 2 and spent[name] > arguments.seconds:
+                    continue
+                took = milliseconds_on_cuda(forms[name], data[name])
+                spent[name] += took / 1e3
+                rows[name][kind] = min(rows[name].get(kind, float("inf")), took)
+    rows = {name: row for name, row in rows.items() if name not in skipped}
+    return {"site": site.name, "batch": batch, "device": torch.cuda.get_device_name(), "rows": rows, "skipped": skipped}
+
+
+def peak_bytes_on_cuda(form: Form, data: tuple[Tensor, Tensor | None]) -> int:
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    y = form.run(*data)
+    peak = torch.cuda.max_memory_allocated() - before
+    del y
+    return peak
+
+
+def milliseconds_on_cuda(form: Form, data: tuple[Tensor, Tensor | None]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    form.run(*data)
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end)
 
 
 def measure(site: Site, batch: int, threads: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    skipped = too_large(site, batch)
+    skipped = too_large(site, batch, "cpu") | dict.fromkeys(arguments.without, "--without")
     rows = in_child(times, site, batch, threads, arguments.seconds, arguments.clock, set(skipped))
     for name, row in rows.items():
         for kind in ("forward", "train"):
@@ -256,7 +315,8 @@ def measure(site: Site, batch: int, threads: int, arguments: argparse.Namespace)
 def show(result: dict[str, Any]) -> None:
     rows = result["rows"]
     ours = next(iter(rows.values()))
-    print(f"\n{result['site']}, batch {result['batch']}, threads {result['threads']}")
+    where = result["device"] if "device" in result else f"threads {result['threads']}"
+    print(f"\n{result['site']}, batch {result['batch']}, {where}")
     heads = (("forward ms", 12), ("x ours", 8), ("train ms", 12), ("x ours", 8), ("fwd MiB", 10), ("train MiB", 10))
     print(" " * 20 + "".join(f"{head:>{width}}" for head, width in (*heads, ("x ours", 8))))
     for name, row in rows.items():
@@ -291,25 +351,36 @@ def main() -> int:
     parser.add_argument("--site", nargs="+", choices=[site.name for site in SITES], help="only these sites")
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 32])
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
-    parser.add_argument("--seconds", type=float, default=0.5, help="of rounds beyond the second, a form and a kind")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--seconds", type=float, help="of rounds beyond the second, a form and a kind (0.5; cuda 0.1)")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--without", nargs="+", default=[], metavar="ROW", help="leave these rows out")
     parser.add_argument("--quick", action="store_true", help="a small site at batch 2")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
     if arguments.clock == "cpu" and max(arguments.threads) > 1:
         parser.error("--clock cpu adds the threads' time up; it tells something for --threads 1 only")
+    if arguments.seconds is None:
+        arguments.seconds = 0.1 if arguments.device == "cuda" else 0.5
     sites = [site for site in SITES if not arguments.site or site.name in arguments.site]
     if arguments.quick:
         sites, arguments.batch = [QUICK], [2]
-    print(f"FastGRNN sweeps: {native.status()}; torch {torch.__version__}; float32; {arguments.clock} clock")
+    clock = "events" if arguments.device == "cuda" else f"{arguments.clock} clock"
+    print(f"FastGRNN sweeps: {native.status(arguments.device)}; torch {torch.__version__}; float32; {clock}")
     results = []
     for site in sites:
         for batch in arguments.batch:
+            if arguments.device == "cuda":
+                results.append(measure_on_cuda(site, batch, arguments))
+                show(results[-1])
+                continue
             for threads in arguments.threads:
                 results.append(measure(site, batch, threads, arguments))
                 show(results[-1])
     if arguments.json:
         write_text(arguments.json, json.dumps(results, indent=1))
+    if arguments.device == "cuda":
+        return 0
     missed = shortfalls(results)
     print("\n" + ("\n".join(missed) if missed else "nothing promised is missed"))
     return 1 if missed else 0

@@ -18,6 +18,8 @@ def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
     compiling = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
     if not compiling and x.dtype == weight.dtype and x.stride(3) == 1 and native.available(x):
         return Projection.apply(x, weight, height, width)
+    if not compiling and x.stride(2) < x.stride(3):  # as sweeps leave it; a convolution would first copy the map
+        return project(x.transpose(2, 3), weight, width, height).transpose(2, 3)
     return F.conv2d(x[:, :, :height, :width], weight[:, :, None, None])
 
 

@@ -113,7 +113,8 @@ def _dense(parameters: Sequence[Tensor]) -> list[Tensor]:
 def _tile(h: int) -> tuple[int, int, int]:
     """Sequences of a program, its warps, and the units of its tile, for a state size."""
     units = max(4, 1 << (h - 1).bit_length())
-    return (32 if units > 16 else 64 if units == 16 else 128), 4, units
+    # By registers and spills; benchmarks/tiles.py times others.
+    return {16: 32, 32: 32, 64: 16}.get(units, 128), 4, units
 
 
 def _launch(name: str, p: Tensor, sequences: int, directions: int, arguments: tuple, kernel: int, gates: str) -> bool:

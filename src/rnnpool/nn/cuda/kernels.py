@@ -62,6 +62,16 @@ def _places(sequences, windows, lines, first, every, across, BLOCK: tl.constexpr
     return image.to(tl.int64), line, first + every * window, sequence < sequences
 
 
+@triton.jit
+def _pointers(base, channel, channel_stride, image, image_stride, line, line_stride, position, position_stride):
+    """(UNITS, BLOCK) from channels (UNITS,) and the image, line and position of sequences (BLOCK,)."""
+    start = image * image_stride + line * line_stride + position * position_stride
+    # A hint that a warp's threads are to lie along the sequences, as a rule neighbours in memory: told nothing, Triton
+    # 3.6 lays them along the channels. No access becomes wider by it, since nothing is known of the alignment.
+    start = tl.max_contiguous(start, 2)
+    return base + channel.to(tl.int64)[:, None] * channel_stride + start[None, :]
+
+
 @triton.jit(do_not_specialize=list(range(20)))
 def forward(
     p, p_image, p_channel, p_position, p_line,
@@ -82,8 +92,8 @@ def forward(
     bias_candidate = tl.load(bias_candidate + unit, mask=real, other=0.0)[:, None]
     zeta, both = tl.load(zeta), tl.load(zeta) + tl.load(nu)
 
-    start = image * p_image + line * p_line + (window * stride + direction * (KERNEL - 1)) * p_position
-    source = p + unit.to(tl.int64)[:, None] * p_channel + start[None, :]
+    position = window * stride + direction * (KERNEL - 1)
+    source = _pointers(p, unit, p_channel, image, p_image, line, p_line, position, p_position)
     step = (1 - 2 * direction) * p_position
     h = tl.zeros((UNITS, BLOCK), u.dtype)
     for t in tl.static_range(KERNEL):
@@ -92,8 +102,7 @@ def forward(
             pre += _times(u, h, DOT)
         z, c = _gates(pre, bias_gate, bias_candidate, PIECEWISE)
         h = z * h + (both - zeta * z) * c
-    channel = direction * H + unit
-    target = y + channel[:, None] * y_channel + (image * y_image + window * y_window + line * y_line)[None, :]
+    target = _pointers(y, direction * H + unit, y_channel, image, y_image, line, y_line, window, y_window)
     tl.store(target, h, mask=mask)
 
 
@@ -123,8 +132,7 @@ def backward(
     zeta, both = tl.load(zeta), tl.load(zeta) + tl.load(nu)
 
     position = window * stride + direction * (KERNEL - 1)
-    start = image * p_image + line * p_line + position * p_position
-    source = p + unit.to(tl.int64)[:, None] * p_channel + start[None, :]
+    source = _pointers(p, unit, p_channel, image, p_image, line, p_line, position, p_position)
     step = (1 - 2 * direction) * p_position
     h = tl.zeros((UNITS, BLOCK), u.dtype)
     before, zs, cs = (), (), ()
@@ -136,11 +144,10 @@ def backward(
         before, zs, cs = before + (h,), zs + (z,), cs + (c,)
         h = z * h + (both - zeta * z) * c
 
-    channel = direction * H + unit
-    upstream = dy + channel[:, None] * dy_channel + (image * dy_image + window * dy_window + line * dy_line)[None, :]
+    upstream = _pointers(dy, direction * H + unit, dy_channel, image, dy_image, line, dy_line, window, dy_window)
     dh = tl.load(upstream, mask=mask, other=0.0)
-    start = direction * dp_direction + image * dp_image + line * dp_line + position * dp_position
-    target = dp + unit.to(tl.int64)[:, None] * dp_channel + start[None, :]
+    dp += direction * dp_direction
+    target = _pointers(dp, unit, dp_channel, image, dp_image, line, dp_line, position, dp_position)
     step = (1 - 2 * direction) * dp_position
     if DOT:
         d_weight = tl.zeros((UNITS, UNITS), u.dtype)
