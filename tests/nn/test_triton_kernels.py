@@ -148,7 +148,7 @@ def test_a_kernel_that_fails_leaves_torch_operators_and_its_reason(
     status = native.status("cuda")
     assert "but torch for state size 4, kernel 3, smooth gates: " in status
     assert "power of 2" in status
-    assert "state size 4, kernel 17, smooth gates: the kernels are made for at most 16 steps" in status
+    assert "state size 4, kernel 17, smooth gates: the kernels are made for at most 12 steps" in status
 
 
 @outside

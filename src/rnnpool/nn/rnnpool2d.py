@@ -99,7 +99,7 @@ class RNNPool2d(nn.Module):
         columns = self.rnn2.project(columns).transpose(2, 3)  # (B, h2, W, OH)
         columns = sweep(columns, self.rnn2, kw, sw, bidirectional=True)  # (B, 2*h2, OW, OH)
         y = torch.cat([rows, columns.transpose(2, 3)], dim=1)  # (B, 4*h2, OH, OW)
-        return F.pad(y, (0, 1, 0, 1), mode="replicate") if self.output_padding == "replicate" else y
+        return _replicate(y) if self.output_padding == "replicate" else y
 
     def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or x.shape[1] != self.in_channels:
@@ -116,6 +116,13 @@ class RNNPool2d(nn.Module):
         parts = [f"{self.in_channels}, {self.hidden1}, {self.hidden2}", f"kernel_size={self.kernel_size}"]
         parts += [f"stride={self.stride}", f"padding={self.padding}", f"cell={self.cell}"]
         return ", ".join([*parts, f"output_padding={self.output_padding}"])
+
+
+def _replicate(y: Tensor) -> Tensor:
+    """The last row and column of (B, c, H, W) once more -> (B, c, H + 1, W + 1)."""
+    # Not F.pad: on CUDA the order in which its gradient adds up, and so its last bits, vary from run to run.
+    y = torch.cat([y, y[:, :, -1:]], dim=2)
+    return torch.cat([y, y[:, :, :, -1:]], dim=3)
 
 
 def _pair(name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:

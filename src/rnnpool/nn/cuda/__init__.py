@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnpool.nn.switch import enabled
 
-MOST_STEPS = 16  # steps are unrolled: beyond this the compiler takes minutes
+MOST_STEPS = 12  # steps are unrolled: beyond this the compiler takes minutes
 MOST_UNITS = 64
 MOST_ELEMENTS = 2**31  # sequences are counted in 32 bits
 
