@@ -236,7 +236,7 @@ def test_unknown_dtype_is_named() -> None:
 
 
 def test_profiling_a_large_network_takes_seconds() -> None:
-    """Issue: under 2 s for DenseNet121 at 224. Measured 1.4 s of one busy core, 2.2 before; the margin is for busier."""
+    """Issue: under 2 s for DenseNet121 at 224. Measured 1.4 s of one busy core; the margin is for busier ones."""
     model = create_model("densenet121")
     start = time.process_time()
     profile(model, (3, 224, 224), dtype="int8")

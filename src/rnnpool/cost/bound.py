@@ -133,10 +133,9 @@ def _row_graph(steps: Sequence[Step], numbers: Precision, kept: Mapping[Step, in
             found = {made[read.source, read.last[act]] for read in step.reads if read.last[act] != NEVER}
             items.append(add(size, {*found, *items[-1:]}))
         for read in step.reads:
-            reader = {
-                each: items[act] for act, last in enumerate(read.last) for each in range(read.first[act], last + 1)
-            }
-            for each, item in reader.items():
+            windows = zip(items, read.first, read.last, strict=True)
+            final = {each: item for item, first, last in windows for each in range(first, last + 1)}
+            for each, item in final.items():
                 readers[made[read.source, each]].append(item)
         if step.takes:
             for before, item in pairwise(items):
