@@ -124,7 +124,7 @@ def test_the_search_goes_on_from_the_best_order() -> None:
         used = [moments(own) for own in spans]
         conflicts = [np.array([j for j in range(40) if j != i and used[i] & used[j]], dtype=int) for i in range(40)]
         search = Search(np.array(sizes), conflicts, max(usage(sizes, spans)), 1)
-        search.promote(sorted(range(40), key=lambda i: -sizes[i]), 1)
+        next(search.promote(sorted(range(40), key=lambda i: -sizes[i])))
         before = search.top
         search.change(100)
         assert search.top <= before

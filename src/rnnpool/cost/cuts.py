@@ -41,17 +41,18 @@ def _estimated(steps: Sequence[Step], places: Sequence[int], numbers: Precision)
     costs: dict[int, dict[int, int]] = {}
     for begin, end in pairwise(places):
         costs[begin] = _costs(steps, times, begin, [end], numbers)[0]
-    crossing = crossing_bytes(steps, numbers)
     for number, begin in enumerate(places[:-1]):
-        limit = _solve(places, costs)[len(steps)][0]
-        if crossing[begin] > limit:  # the maps that are there when the phase begins
-            continue
-        ends, reach = places[number + 1 :], REACH
+        best = _solve(places, costs)
+        limit, phases, _ = best[len(steps)]
+        if (best[begin][0], best[begin][1] + 1) >= (limit, phases) and begin > 1:
+            continue  # whatever begins here is no better than the best plan so far
+        ends = places[number + 1 :]
+        reach = len(ends) if begin == 1 else REACH
         while True:
             costs[begin], inside = _costs(steps, times, begin, ends[:reach], numbers)
-            if reach >= len(ends) or (inside > limit and begin > 1):
+            if reach >= len(ends) or inside > limit:
                 break
-            reach = len(ends) if begin == 1 else 3 * reach
+            reach *= 3
     best = _solve(places, costs)
     cuts = []
     place = len(steps)

@@ -1,13 +1,13 @@
 """Low offsets for pieces of memory, by trying orders in which they are placed one by one.
 
 A piece lies at the lowest place that is free of what it conflicts with, or at the highest below the size that no arena
-can undercut. From each order that it begins with, what reaches above that size goes first, from the other end, and
-again, until nothing does. What is best then is changed at random: a piece at the top changes places in the order with
-one that was placed before it, as TVM's planner does.
+can undercut. From the orders that it begins with, in turn, what reaches above that size goes first, from the other end,
+and again, until nothing does. What is best then is changed at random: a piece at the top changes places in the order
+with one that was placed before it, as TVM's planner does.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 TRIES = 60  # from each order
-PAIRS = 200_000  # of conflicting pieces that are looked at from each order, but for two tries
+PROMOTED = 3  # of the orders are gone on from
+PAIRS = 200_000  # of conflicting pieces that are looked at from each of them, but for two tries
 CHANGES = 4_000  # pieces that are placed anew in the search at random
 
 
@@ -40,9 +41,12 @@ def pack(sizes: Sequence[int], spans: Sequence[Any], conflicts: Sequence[Ints], 
         sorted(count, key=lambda i: (-lives[i], -sizes[i])),
     ]
     tries = max(2, min(TRIES, PAIRS // (sum(map(len, conflicts)) + 1)))
-    for number, order in enumerate(orders):
-        if search.promote(order, tries if number < 3 else 1) or not sizes:
-            return search.best.tolist()
+    lines = [search.promote(order) for order in orders]
+    for number in range(tries):
+        for line in lines if number == 0 else lines[:PROMOTED]:
+            next(line)
+            if search.top <= least:
+                return search.best.tolist()
     search.change(min(100, CHANGES // len(sizes)))
     return search.best.tolist()
 
@@ -56,17 +60,15 @@ class Search:
         self.top = 1 << 62
         self.how: tuple[list[int], NDArray[np.bool_]] = [], np.zeros(len(sizes), dtype=bool)
 
-    def promote(self, order: list[int], tries: int) -> bool:
-        """What reaches too high goes first and to the other end; whether nothing does any more."""
+    def promote(self, order: list[int]) -> Iterator[None]:
+        """With every step a try: what reached too high goes first and to the other end."""
         high = np.zeros(len(self.sizes), dtype=bool)
-        for _ in range(tries):
+        while True:
             offsets = self._try(order, high)
-            if self.top <= self.least:
-                return True
+            yield
             over = offsets + self.sizes > self.least
             high ^= over
             order = [i for i in order if over[i]] + [i for i in order if not over[i]]
-        return False
 
     def change(self, tries: int) -> None:
         """Random changes of the best order, kept where they do not harm."""
