@@ -43,6 +43,14 @@ def test_every_difference_of_the_classifiers_has_a_footnote(capsys: pytest.Captu
         assert bool(row["note"]) == differs or row["name"].startswith("mobilenet_v2_035")
 
 
+def test_every_difference_of_any_table_has_a_footnote(capsys: pytest.CaptureFixture) -> None:
+    assert main(["tables", "1", "3", "4", "5", "8", "--json"]) == 0
+    for table in json.loads(capsys.readouterr().out):
+        for row in table["rows"]:
+            assert row["note"] or not any(figure["difference"] for figure in row["figures"].values())
+            assert row["note"] != "unknown"
+
+
 def test_ours_beside_the_papers_as_text(capsys: pytest.CaptureFixture) -> None:
     assert main(["tables", "3", "5"]) == 0
     out = capsys.readouterr().out
