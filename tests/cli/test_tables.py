@@ -7,8 +7,12 @@ import pytest
 
 from rnnpool.cli import main
 from rnnpool.commands.tables import NAMES
+from rnnpool.cost.standard import standard_peak
+from rnnpool.cost.stream import plan_rows
 from rnnpool.cost.tables.render import WIDEST, console
 from rnnpool.cost.tables.table import Figure
+from rnnpool.graph import lower
+from rnnpool.models import create_model
 
 
 def tables(capsys: pytest.CaptureFixture, *names: str) -> dict[str, dict]:
@@ -37,6 +41,14 @@ def test_every_difference_of_the_classifiers_has_a_footnote(capsys: pytest.Captu
     for row in tables(capsys, "2", "18").values():
         differs = any(figure["difference"] for figure in row["figures"].values())
         assert bool(row["note"]) == differs or row["name"].startswith("mobilenet_v2_035")
+
+
+def test_every_difference_of_any_table_has_a_footnote(capsys: pytest.CaptureFixture) -> None:
+    assert main(["tables", "1", "3", "4", "5", "8", "--json"]) == 0
+    for table in json.loads(capsys.readouterr().out):
+        for row in table["rows"]:
+            assert row["note"] or not any(figure["difference"] for figure in row["figures"].values())
+            assert row["note"] != "unknown"
 
 
 def test_ours_beside_the_papers_as_text(capsys: pytest.CaptureFixture) -> None:
@@ -128,6 +140,25 @@ def test_sweep_as_a_table(capsys: pytest.CaptureFixture) -> None:
     said = capsys.readouterr().out
     assert "*      6       4       8     64" in said
     assert "costs less" in said
+
+
+def test_sweep_by_the_standard_convention(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Both peaks are those of the profile; the front, the budget and the picture go by the one asked for."""
+    picture = tmp_path / "front.svg"
+    sweep = ["sweep", "mobilenet_v2_035-rnnpool", *GRID, "--by", "standard", "--json"]
+    assert main([*sweep, "--plot", str(picture)]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert all(point["ram"] == point["standard"] != point["rows"] for point in points)
+    plain = {(point["hidden"], point["standard"]) for point in points}
+    assert len(plain) == 2  # the patch costs no memory by this convention
+    assert "standard convention" in picture.read_text()
+    ram = min(point["standard"] for point in points)
+    assert main([*sweep, "--ram", str(ram)]) == 0
+    assert {point["hidden"] for point in json.loads(capsys.readouterr().out)["points"]} == {4}
+    graph = lower(create_model("mobilenet_v2_035-rnnpool", kernel=4, hidden=4, input_size=64), (3, 64, 64))
+    (first,) = [point for point in points if (point["kernel"], point["hidden"]) == (4, 4)]
+    assert first["standard"] == standard_peak(graph, dtype="int8").peak
+    assert first["rows"] == plan_rows(graph, dtype="int8").peak
 
 
 def test_sweep_within_a_budget(capsys: pytest.CaptureFixture) -> None:

@@ -1,13 +1,16 @@
 """Places in an arena: never two pieces over one another, as small as an exhaustive search says, and honest."""
 
+import random
 import sys
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnpool.cost.arena import Placement, Span, place, usage
+from rnnpool.cost.packing import Search
 
 PIECES = st.lists(
     st.tuples(
@@ -85,3 +88,45 @@ def test_rows_of_one_map_replace_those_of_another() -> None:
 def test_no_solver_is_started_where_the_heuristic_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ortools.sat.python", None)
     assert place([3, 4], [[(0, 1)], [(1, 2)]]).proved
+
+
+@settings(max_examples=40, deadline=None)
+@given(PIECES, st.sampled_from([1, 4]), st.data())
+def test_a_piece_lies_at_its_lowest_or_highest_free_place(pieces: Pieces, align: int, data: st.DataObject) -> None:
+    """Against trying every offset."""
+    count = len(pieces)
+    order = data.draw(st.permutations(range(count)))
+    high = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    sizes, used = [size for size, _ in pieces], [moments(spans) for _, spans in pieces]
+    conflicts = [np.array([j for j in range(count) if j != i and used[i] & used[j]], dtype=int) for i in range(count)]
+    least = max(usage(sizes, [spans for _, spans in pieces]), default=0)
+    expected: dict[int, int] = {}
+    for i in order:
+        taken = [(expected[j], expected[j] + sizes[j]) for j in expected if used[i] & used[j]]
+        free = [
+            offset
+            for offset in range(0, sum(sizes) + align * count + 1, align)
+            if all(offset + sizes[i] <= begin or end <= offset for begin, end in taken)
+        ]
+        below = [offset for offset in free if offset + sizes[i] <= least]
+        expected[i] = max(below) if high[i] and below else min(free)
+    search = Search(np.array(sizes, dtype=int), conflicts, least, align)
+    assert search.fit(order, np.array(high, dtype=bool)).tolist() == [expected[i] for i in range(count)]
+
+
+def test_the_search_goes_on_from_the_best_order() -> None:
+    """Every order that it begins with leaves a gap: only changing it finds the smallest arena."""
+    draws = random.Random(5)
+    better = 0
+    for _ in range(20):
+        pieces = [(draws.randint(1, 30), first) for first in (draws.randint(0, 40) for _ in range(40))]
+        sizes, spans = [size for size, _ in pieces], [[(first, first + draws.randint(1, 15))] for _, first in pieces]
+        used = [moments(own) for own in spans]
+        conflicts = [np.array([j for j in range(40) if j != i and used[i] & used[j]], dtype=int) for i in range(40)]
+        search = Search(np.array(sizes), conflicts, max(usage(sizes, spans)), 1)
+        next(search.promote(sorted(range(40), key=lambda i: -sizes[i])))
+        before = search.top
+        search.change(100)
+        assert search.top <= before
+        better += search.top < before
+    assert better > 5

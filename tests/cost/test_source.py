@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from rnnpool.cost.profile import profile
 from rnnpool.cost.source import input_shape, load_network
 from rnnpool.errors import InputError
 
@@ -58,3 +59,11 @@ def test_input_shapes() -> None:
     for text in ("3x224", "3x0x4", "axbxc"):
         with pytest.raises(InputError, match=f"--input is '{text}'"):
             input_shape("x", text, None)
+
+
+def test_a_network_without_values_costs_the_same() -> None:
+    bare, shape = load_network("mobilenet_v2_035-rnnpool", values=False)
+    assert all(parameter.is_meta for parameter in bare.parameters())
+    full, _ = load_network("mobilenet_v2_035-rnnpool")
+    ours, theirs = (profile(network, shape, dtype="int8").to_dict() for network in (bare, full))
+    assert ours == theirs

@@ -15,10 +15,10 @@ from rnnpool.cost.profile import profile
 from rnnpool.cost.rowsim import run_rows
 from rnnpool.cost.rowtimes import RowTimes
 from rnnpool.cost.steps import build_steps
-from rnnpool.cost.stream import ARRIVING, HELD, MAP, RING, StreamPlan, plan_rows
+from rnnpool.cost.stream import ARRIVING, HELD, MAP, RING, StreamPlan, layer_by_layer, plan_rows
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
-from rnnpool.models import create_model
+from rnnpool.models import create_model, model_info
 from rnnpool.nn import RNNPool2d
 from rnnpool.nn.renet import ReNet2d
 
@@ -151,10 +151,30 @@ def test_rnnpool_holds_what_the_specification_counts() -> None:
     assert wide.peak - plan.peak == 8 * 39 * 16 + 2 * 160 * 16 + 2 * 16 + 2 * 16
 
 
+def test_a_pooling_of_stride_one_reads_two_rows() -> None:
+    """As many as its windows overlap by; three partial results would be more."""
+    plan = plan_rows(nn.Sequential(nn.Conv2d(3, 5, 1), nn.MaxPool2d(3, 1, 1)), (3, 16, 10), dtype="int8", cuts=())
+    assert not any(step.held for step in plan.steps)
+    assert buffers(plan)["0", RING] == (2, 10, 5, 2 * 10 * 5)
+
+
+# int8, registered input size: what the plans have reached
+PEAKS = {
+    "face-a": 70_704, "face-b": 224_616, "face-c": 351_936, "face-qvga-mono": 69_376, "face-tiny": 54_432,
+    "densenet121": 286_720, "googlenet-rnnpool": 142_016, "mobilenet_v2-rnnpool": 56_128,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEAKS)
+def test_plans_do_not_get_worse(name: str) -> None:
+    plan = plan_rows(create_model(name), model_info(name).input_size, dtype="int8")
+    assert lower_bound(plan, effort=0).bytes <= plan.peak <= PEAKS[name]
+
+
 def test_layer_by_layer_is_every_cut() -> None:
     """A map at a time: each convolution needs its input and its output."""
     chain = nn.Sequential(*(nn.Conv2d(c, c + 1, 3, padding=1) for c in range(3, 7)))
-    plan = plan_rows(chain, (3, 6, 5), dtype="int8", cuts=range(2, 5), sliding=False)
+    plan = layer_by_layer(plan_rows(chain, (3, 6, 5), dtype="int8"))
     assert [phase.live for phase in plan.phases][1:3] == [30 * (4 + 5), 30 * (5 + 6)]
     assert {b.kind for b in plan.buffers if b.step.name == "1"} == {MAP}
 
@@ -216,8 +236,8 @@ def test_unknown_dtype_is_named() -> None:
 
 
 def test_profiling_a_large_network_takes_seconds() -> None:
-    """Issue: under 2 s for DenseNet121 at 224. Measured 1.8 s of one busy core; the margin is for busier ones."""
+    """Issue: under 2 s for DenseNet121 at 224. Measured 1.4 s of one busy core; the margin is for busier ones."""
     model = create_model("densenet121")
     start = time.process_time()
     profile(model, (3, 224, 224), dtype="int8")
-    assert time.process_time() - start < 4
+    assert time.process_time() - start < 2.5

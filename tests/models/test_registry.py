@@ -22,3 +22,8 @@ def test_an_unknown_name_is_answered_with_the_closest():
 def test_a_name_is_registered_once():
     with pytest.raises(ValueError, match="'face-tiny' is registered already"):
         register("face-tiny", summary="another")(create_model)
+
+
+def test_a_name_like_no_other_is_told_where_names_are() -> None:
+    with pytest.raises(InputError, match=r"no model named 'zzz'; rnnpool models and list_models\(\) name them all$"):
+        model_info("zzz")

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.cost.profile import profile
     from rnnpool.cost.source import input_shape, load_network
 
-    network, registered = load_network(args.model)
+    network, registered = load_network(args.model, values=False)
     shape = input_shape(args.model, args.input, registered)
     result = profile(network, shape, dtype=args.dtype, state=args.state_dtype)
     if args.plot is not None:

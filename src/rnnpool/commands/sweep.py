@@ -16,11 +16,12 @@ examples:
   rnnpool sweep mobilenet_v2-rnnpool
   rnnpool sweep mobilenet_v2_035-rnnpool --patch 4,6,8 --hidden 4,8,16 --size 96,144,224 --plot front.png
   rnnpool sweep mobilenet_v2_035-rnnpool --ram 32768 --madds 20        what fits into 32 KiB and 20 million
+  rnnpool sweep mobilenet_v2-rnnpool --by standard --plot front.png    memory as the paper counts it
 
-Memory is the peak of the plan by rows (see rnnpool profile); multiply-adds are what is executed. All four sizes cost
-both, so the smallest network is always the cheapest; accuracy, for which one pays, grows with the image and the hidden
-sizes (table 16 of the paper). Stars mark what is worth training: no other network of the grid with as large an image
-and as large hidden sizes costs less.
+Memory is the peak of the plan by rows, or with --by standard that of the paper's convention, as in its figure 3 (see
+rnnpool profile); multiply-adds are what is executed. All four sizes cost both, so the smallest network is always the
+cheapest; accuracy, for which one pays, grows with the image and the hidden sizes (table 16 of the paper). Stars mark
+what is worth training: no other network of the grid with as large an image and as large hidden sizes costs less.
 """
 
 FLAGS = {"patch": "kernel", "stride": "stride", "hidden": "hidden", "size": "input_size"}
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{flag}", metavar="N,N", default=DEFAULTS[flag], help=f"{text} (default: {DEFAULTS[flag]})"
         )
+    parser.add_argument(
+        "--by", choices=("rows", "standard"), default="rows", help="the memory that stars, --ram and --plot go by"
+    )
     parser.add_argument("--ram", type=int, metavar="BYTES", help="leave out networks that need more")
     parser.add_argument("--madds", type=float, metavar="MILLIONS", help="leave out networks that compute more")
     parser.add_argument("--dtype", default="int8", help="of activations and states (default: int8)")
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     from rnnpool.cost.sweep import run_sweep
 
-    result = run_sweep(args.model, grid, dtype=args.dtype)
+    result = run_sweep(args.model, grid, dtype=args.dtype, by=args.by)
     if not result.points:
         raise InputError(f"no network of the grid can be built; the first: {result.impossible[0]}")
     result = _within(result, args.ram, args.madds)
@@ -59,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
         plot_sweep(args.model, result, args.plot)
     if args.json:
         rows = [
-            {**p.settings, "parameters": p.parameters, "madds": p.madds, "ram": p.ram, "front": id(p) in front}
+            {**p.settings, "parameters": p.parameters, "madds": p.madds, "ram": p.ram,
+             "rows": p.rows, "standard": p.standard, "front": id(p) in front}
             for p in points
-        ]
+        ]  # fmt: skip
         print(json.dumps({"network": args.model, "points": rows, "impossible": list(result.impossible)}, indent=2))
         return 0
     from rich.table import Table
@@ -69,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.cost.tables.render import console
 
     table = Table(title=f"{args.model}, {args.dtype}", box=None, pad_edge=False)
-    for header in ("", "patch", "stride", "hidden", "input", "parameters", "MAdds", "RAM, bytes"):
+    for header in ("", "patch", "stride", "hidden", "input", "parameters", "MAdds", "rows, bytes", "standard"):
         table.add_column(header, justify="right", no_wrap=True)
     for point in points:
         settings = [str(point.settings[option]) for option in FLAGS.values()]
-        costs = [f"{value:,}" for value in (point.parameters, point.madds, point.ram)]
+        costs = [f"{value:,}" for value in (point.parameters, point.madds, point.rows, point.standard)]
         table.add_row("*" if id(point) in front else "", *settings, *costs)
     screen = console()
     screen.print(table)

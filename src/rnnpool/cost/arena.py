@@ -3,9 +3,9 @@
 Pieces that are never in use at the same moment may lie over one another: rows that live for a moment share whatever is
 free then, and the rows of a map that is being written replace those of one that is being read.
 
-The search for low offsets is a heuristic. No arena is smaller than what is in use at one moment: where the heuristic
-reaches that, its arena is proved smallest and no solver is started. Elsewhere OR-tools' CP-SAT goes on from there, if
-it is installed, and proves its result or says how far from the best it may be.
+The search for low offsets is a heuristic (``packing``). No arena is smaller than what is in use at one moment: where
+the heuristic reaches that, its arena is proved smallest and no solver is started. Elsewhere OR-tools' CP-SAT goes on
+from there, if it is installed, and proves its result or says how far from the best it may be.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnpool.cost.packing import Ints, pack
+
 Span = tuple[int, int]  # first and last moment, both in use
 
-TRIES = 60  # of the heuristic from each order that it begins with
-VISITS = 600_000  # pairs of pieces that it looks at before it gives up
 EFFORT = 1.0  # deterministic time of CP-SAT: a few seconds of an idle core
 MOST_PIECES = 250  # with more of them CP-SAT finds nothing in that time
 MOST_MOMENTS = 400  # with more different sets of pieces in use neither
@@ -77,9 +80,9 @@ def place(
         effort: of CP-SAT, in its deterministic time: the result depends on neither the machine nor its load.
     """
     least = max(usage(sizes, spans), default=0)
-    moments = [_bits(own) for own in spans]
-    conflicts = [[j for j, b in enumerate(moments) if j != i and a & b] for i, a in enumerate(moments)]
-    offsets = _heuristic(sizes, conflicts, moments, least, align)
+    apart = [_merged(own) for own in spans]
+    moments = _moments(apart)
+    offsets = pack(sizes, apart, _conflicts(moments, len(sizes)), least, align)
     found = Placement(tuple(offsets), _top(sizes, offsets), least, "as much is in use at one moment")
     if found.proved:
         return found
@@ -107,96 +110,49 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
     return found
 
 
-def _bits(spans: Sequence[Span]) -> int:
-    """The moments of the spans as bits of a number."""
-    bits = 0
-    for first, last in spans:
-        bits |= ((1 << (last - first + 1)) - 1) << first
-    return bits
+def _moments(spans: Sequence[Sequence[Span]]) -> list[tuple[list[int], NDArray[np.bool_]]]:
+    """For each moment with which spans begin: the pieces whose spans these are, and for every piece whether it is in
+    use then."""
+    begins: dict[int, list[int]] = {}
+    ends: dict[int, list[int]] = {}
+    for piece, own in enumerate(spans):
+        for first, last in own:
+            begins.setdefault(first, []).append(piece)
+            ends.setdefault(last + 1, []).append(piece)
+    found = []
+    in_use = np.zeros(len(spans), dtype=bool)
+    for moment in sorted({*begins, *ends}):
+        in_use[ends.get(moment, [])] = False
+        if moment in begins:
+            in_use[begins[moment]] = True
+            found.append((begins[moment], in_use.copy()))
+    return found
+
+
+def _conflicts(moments: Sequence[tuple[list[int], NDArray[np.bool_]]], count: int) -> list[Ints]:
+    """Of each piece, those that are in use at a moment when it is: one of the two begins while the other is there."""
+    both = np.zeros((count, count), dtype=bool)
+    for begun, in_use in moments:
+        both[begun] |= in_use
+    both |= both.T
+    np.fill_diagonal(both, False)
+    return [row.nonzero()[0] for row in both]
 
 
 def _top(sizes: Sequence[int], offsets: Sequence[int]) -> int:
     return max((offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0)
 
 
-def _heuristic(
-    sizes: Sequence[int], conflicts: Sequence[Sequence[int]], moments: Sequence[int], least: int, align: int
-) -> list[int]:
-    """One by one, each at the lowest place free of what it conflicts with, or at the highest below ``least``.
-
-    What reaches above ``least`` then goes first, from the other end, and again, until nothing does. The orders to begin
-    with: the largest first; what is in use longest first, and of that the largest.
-    """
-    count = range(len(sizes))
-    orders = [
-        sorted(count, key=lambda i: -sizes[i]),
-        sorted(count, key=lambda i: (-moments[i].bit_count() * sizes[i], -sizes[i])),
-        sorted(count, key=lambda i: ((moments[i] & -moments[i]).bit_length(), -sizes[i])),
-    ]
-    tries = max(2, min(TRIES, VISITS // (3 * sum(map(len, conflicts)) + 1)))
-    best: list[int] = []
-    for order in orders:
-        high = [False] * len(sizes)
-        for _ in range(tries):
-            offsets = _fit(order, sizes, conflicts, high, least, align)
-            if not best or _top(sizes, offsets) < _top(sizes, best):
-                best = offsets
-            over = [i for i in order if offsets[i] + sizes[i] > least]
-            if not over:
-                return best
-            for i in over:
-                high[i] = not high[i]
-            order = over + [i for i in order if i not in over]
-    return best
-
-
-def _fit(
-    order: Sequence[int],
-    sizes: Sequence[int],
-    conflicts: Sequence[Sequence[int]],
-    high: Sequence[bool],
-    least: int,
-    align: int,
-) -> list[int]:
-    offsets = [-1] * len(sizes)
-    for index in order:
-        size = sizes[index]
-        taken = sorted(
-            (offsets[other], offsets[other] + sizes[other]) for other in conflicts[index] if offsets[other] >= 0
-        )
-        offset, gaps = 0, []
-        for begin, end in taken:
-            if offset + size <= begin:
-                gaps.append((offset, begin))
-            offset = max(offset, -(-end // align) * align)
-        if offset + size <= least:
-            gaps.append((offset, least))
-        if high[index] and gaps:
-            offset = (gaps[-1][1] - size) // align * align
-        elif gaps:
-            offset = gaps[0][0]
-        offsets[index] = offset
-    return offsets
-
-
-def _together(moments: Sequence[int]) -> list[list[int]]:
+def _together(moments: Sequence[tuple[list[int], NDArray[np.bool_]]]) -> list[list[int]]:
     """The largest sets of pieces that are in use at one moment: every conflict is within one of them."""
-    sets: set[int] = set()
-    end = max(moments, default=0).bit_length()
-    columns = [0] * end
-    for index, bits in enumerate(moments):
-        while bits:
-            low = bits & -bits
-            columns[low.bit_length() - 1] |= 1 << index
-            bits ^= low
+    sets = {int.from_bytes(np.packbits(in_use).tobytes()): in_use for _, in_use in moments}
     largest: list[int] = []
-    sets = set(columns)
     for each in sorted(sets, key=int.bit_count, reverse=True):
         if not any(each & other == each for other in largest):
             largest.append(each)
             if len(largest) > MOST_MOMENTS:
                 break
-    return [[i for i in range(len(moments)) if each >> i & 1] for each in largest]
+    return [sets[each].nonzero()[0].tolist() for each in largest]
 
 
 def _solve(

@@ -18,6 +18,7 @@ order of what it uses, until none is left that could prove more than was found, 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rnnpool.cost.maxflow import ENDLESS, FlowNetwork
 from rnnpool.cost.precision import Precision
@@ -39,13 +40,15 @@ class Bound:
 
 @dataclass
 class _Rows:
-    """The row graph: item i weighs ``weight[i]`` bytes, is read by ``readers[i]`` and reads ``reads[i]``.
+    """The row graph: item i weighs ``weight[i]`` bytes and comes after the items ``after[i]``; ``before[i]`` the other
+    way round.
 
-    ``after[i]`` are the items that come before it: those and the row above it; ``before[i]`` the other way round.
+    The rows of a step come one after the other. So of the rows that an item reads of one value, only the last is in
+    ``after``; and of the items of one step that read it, only the last is in ``readers``: when that is computed, all
+    are, and until then the item is kept.
     """
 
     weight: list[int]
-    reads: list[list[int]]
     readers: list[list[int]]
     after: list[list[int]]
     before: list[list[int]]
@@ -109,35 +112,42 @@ def resting_bound(
 
 def _row_graph(steps: Sequence[Step], numbers: Precision, kept: Mapping[Step, int] | None = None) -> _Rows:
     weight: list[int] = []
-    reads: list[list[int]] = []
+    readers: list[list[int]] = []
+    after: list[list[int]] = []
     made: dict[tuple[Step, int], int] = {}
+
+    def add(size: int, sources: Collection[int]) -> int:
+        weight.append(size)
+        readers.append([])
+        after.append(list(sources))
+        return len(weight) - 1
+
     for step in steps:
         row = step.width * step.channels * numbers.activation
-        sources: list[set[int]] = [set() for _ in range(step.takes or step.rows)]
-        for read in step.reads:
-            for act, (first, last) in enumerate(zip(read.first, read.last, strict=True)):
-                if last != NEVER:
-                    sources[act] |= {made[read.source, each] for each in range(first, last + 1)}
-        begin = len(weight)
-        if step.takes:
-            for act, found in enumerate(sources):
-                reads.append(sorted(found | ({begin + act - 1} if act else set())))
+        items: list[int] = []  # the acts
+        for act in range(step.takes or step.rows):
+            size = row
+            if step.takes:
                 last = act == step.takes - 1  # nothing need be kept behind it
-                weight.append(_held_bytes(step, act, numbers) if kept is None else 0 if last else kept.get(step, 0))
-            for output, act in enumerate(step.after):
-                made[step, output] = len(weight)
-                reads.append([begin + act])
-                weight.append(row)
-        else:
-            for output, found in enumerate(sources):
-                made[step, output] = len(weight)
-                reads.append(sorted(found))
-                weight.append(row)
-    after = [list(items) for items in reads]
-    for (step, row), item in made.items():
-        if row and made[step, row - 1] not in after[item]:
-            after[item].append(made[step, row - 1])
-    return _Rows(weight, reads, _turned(reads), after, _turned(after), made)
+                size = _held_bytes(step, act, numbers) if kept is None else 0 if last else kept.get(step, 0)
+            found = {made[read.source, read.last[act]] for read in step.reads if read.last[act] != NEVER}
+            items.append(add(size, {*found, *items[-1:]}))
+        for read in step.reads:
+            windows = zip(items, read.first, read.last, strict=True)
+            final = {each: item for item, first, last in windows for each in range(first, last + 1)}
+            for each, item in final.items():
+                readers[made[read.source, each]].append(item)
+        if step.takes:
+            for before, item in pairwise(items):
+                readers[before].append(item)
+            outputs: list[int] = []
+            for act in step.after:
+                outputs.append(add(row, {items[act], *outputs[-1:]}))
+            for act, item in dict(zip(step.after, outputs, strict=True)).items():
+                readers[items[act]].append(item)
+            items = outputs
+        made.update({(step, number): item for number, item in enumerate(items)})
+    return _Rows(weight, readers, after, _turned(after), made)
 
 
 def _turned(edges: list[list[int]]) -> list[list[int]]:
@@ -162,35 +172,32 @@ def _held_bytes(step: Step, act: int, numbers: Precision) -> int:
 def _least_kept(rows: _Rows, inside: set[int], outside: set[int]) -> int:
     """The least that memory holds at a moment when ``inside`` has been computed and ``outside`` has not."""
     inside, outside = _closed(inside, rows.after), _closed(outside, rows.before)
-    # Vertices: an item that may be either, then its copy. Item -> copy is cut where an item is kept; copy -> reader
-    # where one is missing. What has been computed is the source, what has not the sink.
+    # An item's edge to its reader is cut where it is kept; with several readers there is one to a vertex of its own
+    # instead, and from there to each. What has been computed is the source, what has not the sink.
     free = [item for item in range(len(rows.weight)) if item not in inside and item not in outside]
-    vertex = {item: 2 * number for number, item in enumerate(free)}
-    sure, copies = 0, 2 * len(free)
-    partly = []  # computed, and kept if some of these readers are not
-    for item in inside:
-        readers = rows.readers[item]
-        if any(reader in outside for reader in readers):
-            sure += rows.weight[item]
-        elif rows.weight[item] and (missing := [reader for reader in readers if reader in vertex]):
-            partly.append((item, missing))
-    source, sink = copies + len(partly), copies + len(partly) + 1
-    flow = FlowNetwork(sink + 1)
-    for number, (item, missing) in enumerate(partly):
-        flow.add(source, copies + number, rows.weight[item])
-        for reader in missing:
-            flow.add(copies + number, vertex[reader], ENDLESS)
-    for item, own in vertex.items():
+    vertex = {item: number for number, item in enumerate(free)}
+    flow = FlowNetwork(len(free) + 2)
+    source, sink = len(free), len(free) + 1
+    sure = 0
+    for item in (*inside, *free):
+        if not (size := rows.weight[item]):
+            continue
+        missing = [vertex[reader] for reader in rows.readers[item] if reader in vertex]
+        late = any(reader in outside for reader in rows.readers[item])
+        if item in inside and late:
+            sure += size
+        elif late:
+            flow.add(vertex[item], sink, size)
+        elif missing:
+            own = flow.add_vertex() if len(missing) > 1 else missing[0]
+            flow.add(vertex.get(item, source), own, size)
+            if len(missing) > 1:
+                for reader in missing:
+                    flow.add(own, reader, ENDLESS)
+    for item in free:
         for other in rows.after[item]:  # computed only if what comes before it is
             if other in vertex:
-                flow.add(own, vertex[other], ENDLESS)
-        if rows.weight[item] and rows.readers[item]:
-            if any(reader in outside for reader in rows.readers[item]):
-                flow.add(own, sink, rows.weight[item])
-            else:
-                flow.add(own, own + 1, rows.weight[item])
-                for reader in rows.readers[item]:
-                    flow.add(own + 1, vertex[reader], ENDLESS)
+                flow.add(vertex[item], vertex[other], ENDLESS)
     value = flow.solve(source, sink)
     flow.check(source, sink, value)
     return sure + value

@@ -21,6 +21,9 @@ MOST_PLACES = 40
 PLAYED = 60_000  # rows that the search plays
 
 Best = dict[int, tuple[int, int, int]]  # place -> (peak, phases, place before)
+Cost = tuple[list[int], int]
+ENDLESS = 1 << 62
+HOPELESS: Cost = [ENDLESS], 0
 
 
 def best_order(steps: Sequence[Step], numbers: Precision) -> tuple[list[int], frozenset[int]]:
@@ -38,14 +41,18 @@ def _estimated(steps: Sequence[Step], places: Sequence[int], numbers: Precision)
     costs: dict[int, dict[int, int]] = {}
     for begin, end in pairwise(places):
         costs[begin] = _costs(steps, times, begin, [end], numbers)[0]
-    limit = _solve(places, costs)[len(steps)][0]
     for number, begin in enumerate(places[:-1]):
-        ends, reach = places[number + 1 :], REACH
+        best = _solve(places, costs)
+        limit, phases, _ = best[len(steps)]
+        if (best[begin][0], best[begin][1] + 1) >= (limit, phases) and begin > 1:
+            continue  # whatever begins here is no better than the best plan so far
+        ends = places[number + 1 :]
+        reach = len(ends) if begin == 1 else REACH
         while True:
             costs[begin], inside = _costs(steps, times, begin, ends[:reach], numbers)
-            if reach >= len(ends) or (inside > limit and begin > 1):
+            if reach >= len(ends) or inside > limit:
                 break
-            reach = len(ends) if begin == 1 else 3 * reach
+            reach *= 3
     best = _solve(places, costs)
     cuts = []
     place = len(steps)
@@ -59,18 +66,38 @@ class _Search:
 
     def __init__(self, steps: Sequence[Step], numbers: Precision) -> None:
         self.steps, self.numbers = steps, numbers
+        self.crossing = crossing_bytes(steps, numbers)
         self.phases: dict[tuple[int, int], int] = {}
         self.played = 0
 
-    def cost(self, cuts: Sequence[int]) -> tuple[list[int], int]:
-        """What is alive at once in each phase, the highest first; and how many phases there are."""
+    def cost(self, cuts: Sequence[int], better_than: Sequence[int] | None = None) -> Cost:
+        """What is alive at once in each phase, the highest first, and how many phases there are.
+
+        With ``better_than``, other cuts that were played, it is HOPELESS if some phase needs more than the highest of
+        theirs. What crosses a cut may tell that, or the phase that most of that highest one is in, which is played
+        first.
+        """
+        edges = [*pairwise([1, *cuts, len(self.steps)])]
+        limit = ENDLESS
+        if better_than is not None:
+            start, stop = self.highest(better_than)
+            limit = self.phases[start, stop]
+            if any(self.crossing[cut] > limit for cut in cuts):
+                return HOPELESS
+            edges.sort(key=lambda phase: max(phase[0], start) - min(phase[1], stop))
         costs = []
-        for start, stop in pairwise([1, *cuts, len(self.steps)]):
-            if (start, stop) not in self.phases:
-                self.phases[start, stop] = phase_peak(self.steps, start, stop, self.numbers)
-                self.played += sum(step.takes + step.rows for step in self.steps[start:stop])
-            costs.append(self.phases[start, stop])
+        for phase in edges:
+            if phase not in self.phases:
+                self.phases[phase] = phase_peak(self.steps, *phase, self.numbers)
+                self.played += sum(step.takes + step.rows for step in self.steps[slice(*phase)])
+            if self.phases[phase] > limit:
+                return HOPELESS
+            costs.append(self.phases[phase])
         return sorted(costs, reverse=True), len(costs)
+
+    def highest(self, cuts: Sequence[int]) -> tuple[int, int]:
+        """The phase that needs most."""
+        return max(pairwise([1, *cuts, len(self.steps)]), key=lambda phase: self.phases[phase])
 
     def improve(self, cuts: list[int], places: Sequence[int]) -> list[int]:
         best = self.cost(cuts)
@@ -80,7 +107,7 @@ class _Search:
             for tried in self._neighbours(cuts, places):
                 if self.played > PLAYED:
                     return cuts
-                if (cost := self.cost(tried)) < best:
+                if (cost := self.cost(tried, better_than=cuts)) < best:
                     best, cuts, changed = cost, tried, True
                     break
         return cuts
@@ -110,8 +137,7 @@ class _Search:
 
     def _neighbours(self, cuts: list[int], places: Sequence[int]) -> list[list[int]]:
         """Changes at the highest phase: a cut within, one of its ends shifted or dropped."""
-        edges = [1, *cuts, len(self.steps)]
-        start, stop = max(pairwise(edges), key=lambda phase: self.phases[phase])
+        start, stop = self.highest(cuts)
         others = [cut for cut in cuts if cut not in (start, stop)]
         found = [sorted({*cuts, place}) for place in places if start < place < stop]
         for end in {start, stop} & set(cuts):
@@ -167,12 +193,20 @@ def last_reader(step: Step) -> int:
     return max((reader.index for reader in step.readers), default=step.index)
 
 
+def crossing_bytes(steps: Sequence[Step], numbers: Precision) -> list[int]:
+    """Of the values made before each place and read behind it, as maps; nothing crosses place 1, where rows arrive."""
+    sizes = [0] * (len(steps) + 1)
+    for step in steps:
+        for place in range(max(2, step.index + 1), last_reader(step) + 1):
+            sizes[place] += map_bytes(step, numbers)
+    return sizes
+
+
 def _places(steps: Sequence[Step], numbers: Precision) -> list[int]:
     """Local minima of what crosses; where there are too many, those that fewest values cross."""
-    sizes, values = [0] * (len(steps) + 1), [0] * (len(steps) + 1)  # of what crosses each place
+    sizes, values = crossing_bytes(steps, numbers), [0] * (len(steps) + 1)
     for step in steps:
         for place in range(step.index + 1, last_reader(step) + 1):
-            sizes[place] += map_bytes(step, numbers)
             values[place] += 1
     minima = [
         place

@@ -6,13 +6,17 @@ ENDLESS = 1 << 60
 
 
 class FlowNetwork:
-    """Vertices 0..n-1; edges are added with a capacity, and pushed through once by ``solve``."""
+    """Vertices 0..n-1, and more; edges are added with a capacity, and pushed through once by ``solve``."""
 
     def __init__(self, vertices: int) -> None:
         self.edges: list[list[int]] = [[] for _ in range(vertices)]  # per vertex, numbers of edges that leave it
         self.head: list[int] = []
         self.room: list[int] = []
         self.capacity: list[int] = []
+
+    def add_vertex(self) -> int:
+        self.edges.append([])
+        return len(self.edges) - 1
 
     def add(self, tail: int, head: int, capacity: int) -> None:
         self.edges[tail].append(len(self.head))
@@ -25,9 +29,7 @@ class FlowNetwork:
         """The value of a maximum flow, which is that of a minimum cut."""
         total = 0
         while (level := self._levels(source, sink)) is not None:
-            following = [0] * len(self.edges)
-            while pushed := self._push(source, sink, level, following):
-                total += pushed
+            total += self._push(source, sink, level)
         return total
 
     def check(self, source: int, sink: int, value: int) -> None:
@@ -56,28 +58,34 @@ class FlowNetwork:
                     waiting.append(self.head[edge])
         return level if level[sink] >= 0 else None
 
-    def _push(self, source: int, sink: int, level: list[int], following: list[int]) -> int:
-        """Flow along one shortest path, or 0 if there is none left; dead ends are not tried again."""
+    def _push(self, source: int, sink: int, level: list[int]) -> int:
+        """Flow along shortest paths until none is left; dead ends are not tried again, and what two paths begin with is
+        walked once."""
+        edges, head, room = self.edges, self.head, self.room
+        following = [0] * len(edges)
+        total = 0
         path: list[int] = []
         vertex = source
-        while vertex != sink:
-            edges = self.edges[vertex]
-            while following[vertex] < len(edges):
-                edge = edges[following[vertex]]
-                if self.room[edge] and level[self.head[edge]] == level[vertex] + 1:
-                    break
-                following[vertex] += 1
-            else:
+        while True:
+            own, deeper, number = edges[vertex], level[vertex] + 1, following[vertex]
+            while number < len(own) and not (room[own[number]] and level[head[own[number]]] == deeper):
+                number += 1
+            following[vertex] = number
+            if number == len(own):
                 if not path:
-                    return 0
-                edge = path.pop()
-                vertex = self.head[edge ^ 1]
+                    return total
+                vertex = head[path.pop() ^ 1]
                 following[vertex] += 1
                 continue
-            path.append(edge)
-            vertex = self.head[edge]
-        least = min(self.room[edge] for edge in path)
-        for edge in path:
-            self.room[edge] -= least
-            self.room[edge ^ 1] += least
-        return least
+            path.append(own[number])
+            vertex = head[own[number]]
+            if vertex != sink:
+                continue
+            least = min([room[edge] for edge in path])
+            total += least
+            for edge in path:
+                room[edge] -= least
+                room[edge ^ 1] += least
+            full = next(place for place, edge in enumerate(path) if not room[edge])
+            vertex = head[path[full] ^ 1]
+            del path[full:]

@@ -56,7 +56,8 @@ def plot_sweep(name: str, sweep: Sweep, path: Path) -> None:
         axes.annotate(point.label, place, xytext=(8, -14), textcoords="offset points", fontsize=7)
     axes.set_title(f"{name}: multiply-adds against memory")
     axes.set_xlabel("MAdds, M")
-    axes.set_ylabel("peak RAM by rows, KiB")
+    how = "by rows" if sweep.points[0].by == "rows" else "by the standard convention"
+    axes.set_ylabel(f"peak RAM {how}, KiB")
     axes.set_ylim(bottom=0)
     axes.legend()
     save(drawn, path)

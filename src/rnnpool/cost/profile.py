@@ -10,7 +10,7 @@ from rnnpool.cost.count import Cost, as_graph, count
 from rnnpool.cost.picture import PlannedBuffer, PlanPicture
 from rnnpool.cost.standard import StandardPeak, standard_peak
 from rnnpool.cost.steps import Step
-from rnnpool.cost.stream import StreamPlan, plan_rows, retiled
+from rnnpool.cost.stream import StreamPlan, layer_by_layer, plan_rows, retiled
 from rnnpool.cost.tables.published import published_peak
 from rnnpool.graph import Graph, Madds, Node
 from rnnpool.graph.ops import Activation, Conv, Pool, RNNPool
@@ -100,7 +100,7 @@ def profile(
     graph = as_graph(network, input_shape)
     rows = plan_rows(graph, dtype=dtype, state=state)
     tiles = retiled(rows, TILE)
-    whole = plan_rows(graph, dtype=dtype, state=state, cuts=range(2, len(rows.steps)), sliding=False)
+    whole = layer_by_layer(rows)
     layers = tuple(_layer(step, rows, whole) for step in rows.steps[1:])
     return Profile(
         graph, count(graph), layers, standard_peak(graph, dtype=dtype), whole, rows, tiles, lower_bound(rows)

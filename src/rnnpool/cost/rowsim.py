@@ -66,6 +66,8 @@ class _Simulation:
         for step in steps[start:stop]:
             for read in step.reads:
                 self.readers[read.source.index].append((step.index, read.first))
+        # what each step lacked when it last tried: a row of a value; until that is there, trying again is in vain
+        self.lacks = [(0, -1)] * len(steps)
         self.waiting: list[int] = []  # heap of negated indices
         self.queued = [False] * len(steps)
         self.touched: set[Step] = set()
@@ -86,8 +88,8 @@ class _Simulation:
             self.touched.clear()
             self.result.arrivals.append(len(self.result.acts))
         for step in self.steps[self.start : self.stop]:
-            if self.made[step.index] != step.rows:
-                raise AssertionError(f"{step} made {self.made[step.index]} of {step.rows} rows")
+            if self.made[step.index] != self.rows[step.index]:
+                raise AssertionError(f"{step} made {self.made[step.index]} of {self.rows[step.index]} rows")
         return self.result
 
     def _work_off(self) -> None:
@@ -118,7 +120,9 @@ class _Simulation:
             counted.peak = max(counted.peak, self._needed(index), 1)
             self.touched.add(step)
         for reader, _ in self.readers[index]:
-            self._queue(reader)
+            source, row = self.lacks[reader]
+            if self.made[source] > row:
+                self._queue(reader)
 
     def _needed(self, index: int) -> int:
         """Rows of a value that exist and that some reader has not done with."""
@@ -150,6 +154,7 @@ class _Simulation:
             return
         for read in step.reads:
             if read.last[act] >= self.made[read.source.index]:
+                self.lacks[index] = read.source.index, read.last[act]
                 return
         if index in self.late and not self._wanted(step):
             return

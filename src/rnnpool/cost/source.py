@@ -2,16 +2,19 @@
 
 import importlib
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from rnnpool.errors import InputError
 
 
-def load_network(name: str) -> tuple[nn.Module, tuple[int, int, int] | None]:
+def load_network(name: str, *, values: bool = True) -> tuple[nn.Module, tuple[int, int, int] | None]:
     """The module, and the input shape (C, H, W) that is registered for it.
 
+    ``values``: False leaves the weights of a registered network without values, which counting does not need.
     ``module:function`` is imported with the current folder on the path, and called without arguments; the function may
     also be a class or a module object that is there already.
 
@@ -21,7 +24,8 @@ def load_network(name: str) -> tuple[nn.Module, tuple[int, int, int] | None]:
     if ":" not in name:
         from rnnpool.models import create_model, model_info
 
-        return create_model(name), model_info(name).input_size
+        with nullcontext() if values else torch.device("meta"):
+            return create_model(name), model_info(name).input_size
     module_name, _, attribute = name.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:

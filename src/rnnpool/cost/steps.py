@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rnnpool.graph import Graph, Held, Node
 from rnnpool.graph.op import as_map
@@ -59,11 +60,11 @@ class Step:
     def name(self) -> str:
         return self.nodes[0].name
 
-    @property
+    @cached_property  # nodes that join have the same shape
     def rows(self) -> int:
         return as_map(self.node.shape)[1]
 
-    @property
+    @cached_property
     def channels(self) -> int:
         return as_map(self.node.shape)[0]
 
@@ -82,20 +83,43 @@ def build_steps(graph: Graph) -> list[Step]:
 
 
 def _sorted(steps: list[Step]) -> list[Step]:
-    """In an order in which they can run: a sum that joined an early step may read a later one."""
+    """In an order in which they can run: a sum that joined an early step may read a later one.
+
+    What leads to an output and nowhere else, such as a detector's predictors, comes as soon as it can, the shortest
+    first: whole maps need not wait for it behind everything else. The rest stays as the network has it.
+    """
     unmet = {step: {read.source for read in step.reads} for step in steps}
-    ready = [step.index for step in steps if not unmet[step]]
+    tails = _tails(steps)
+    keys = {step: (tails.get(step, len(steps)), step.index) for step in steps}
+    ready = [(keys[step], step) for step in steps if not unmet[step]]
     ordered: list[Step] = []
     while ready:
-        step = steps[heapq.heappop(ready)]
+        _, step = heapq.heappop(ready)
         ordered.append(step)
         for reader in step.readers:
             unmet[reader].discard(step)
             if not unmet[reader]:
-                heapq.heappush(ready, reader.index)
+                heapq.heappush(ready, (keys[reader], reader))
     for index, step in enumerate(ordered):
         step.index = index
     return ordered
+
+
+def _tails(steps: Sequence[Step]) -> dict[Step, int]:
+    """Steps with nothing behind them that other steps lead to as well; and with how many steps that goes on."""
+    found: dict[Step, int] = {}
+    unread = {step: len(step.readers) for step in steps}
+    waiting = [step for step in steps if not unread[step]]
+    while waiting:
+        step = waiting.pop()
+        sources = dict.fromkeys(read.source for read in step.reads)
+        if all(reader in found and {read.source for read in reader.reads} == {step} for reader in step.readers):
+            found[step] = 1 + sum(found[reader] for reader in step.readers)
+        for source in sources:
+            unread[source] -= 1
+            if not unread[source]:
+                waiting.append(source)
+    return found
 
 
 class _Builder:

@@ -107,7 +107,6 @@ def plan_rows(
     state: str | None = None,
     tile: int | None = None,
     cuts: Sequence[int] | None = None,
-    sliding: bool = True,
     align: int = 1,
     solver: bool = False,
 ) -> StreamPlan:
@@ -118,8 +117,6 @@ def plan_rows(
         dtype: of activations; ``state`` of recurrent states, the same by default.
         tile: columns that are worked on at a time; None: rows are whole.
         cuts: indices of steps that begin a new phase, instead of the best ones; () is one phase.
-        sliding: maps give up their memory row by row as they are read, and take it row by row as they are made; False:
-            all at once, in whole phases.
         align: of buffers, in bytes.
         solver: see ``arena.place``.
 
@@ -132,13 +129,20 @@ def plan_rows(
     found, late = best_order(steps, numbers) if cuts is None else (sorted(cuts), frozenset())
     edges = [1, *found, len(steps)]
     phases = [Phase(a, b, run_rows(steps, a, b, late=late)) for a, b in pairwise(edges)]
-    return _placed(graph, numbers, steps, phases, tile, align, sliding, solver)
+    return _placed(graph, numbers, steps, phases, tile, align, True, solver)
 
 
 def retiled(plan: StreamPlan, tile: int | None, *, solver: bool = False) -> StreamPlan:
     """The same phases with another ``tile``."""
     phases = [Phase(phase.start, phase.stop, phase.run) for phase in plan.phases]
     return _placed(plan.graph, plan.precision, plan.steps, phases, tile, 1, True, solver)
+
+
+def layer_by_layer(plan: StreamPlan) -> StreamPlan:
+    """The same network with every map whole, each freed after its last use."""
+    steps = plan.steps
+    phases = [Phase(index, index + 1, run_rows(steps, index, index + 1)) for index in range(1, len(steps))]
+    return _placed(plan.graph, plan.precision, steps, phases, None, 1, False, False)
 
 
 def _placed(
@@ -151,7 +155,11 @@ def _placed(
     sliding: bool,
     solver: bool,
 ) -> StreamPlan:
-    """The buffers of the phases, at their places."""
+    """The buffers of the phases, at their places.
+
+    ``sliding``: maps give up their memory row by row as they are read, and take it row by row as they are made; False:
+    all at once, in whole phases.
+    """
     phase_of = [0] * len(steps)
     for number, phase in enumerate(phases):
         for index in range(phase.start, phase.stop):

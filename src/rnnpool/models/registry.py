@@ -62,8 +62,9 @@ def list_models(pattern: str = "*") -> list[str]:
 def model_info(name: str) -> ModelInfo:
     """The entry of ``name``; an unknown name is an InputError with the closest ones there are."""
     if name not in _REGISTRY:
-        close = difflib.get_close_matches(name, _REGISTRY, n=3, cutoff=0.4) or list_models()
-        raise InputError(f"there is no model named {name!r}; did you mean {' or '.join(close)}?")
+        close = difflib.get_close_matches(name, _REGISTRY, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else "rnnpool models and list_models() name them all"
+        raise InputError(f"there is no model named {name!r}; {hint}")
     return _REGISTRY[name]
 
 

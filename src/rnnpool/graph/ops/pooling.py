@@ -18,7 +18,8 @@ from rnnpool.graph.tracer import Traced, Tracer, lowers
 class Pool(Op):
     """``function`` "max" or "avg" over sliding windows.
 
-    Rows are taken in one by one: an open window holds what it has seen so far, a row of partial maxima or sums.
+    Rows are taken in one by one: an open window holds what it has seen so far, a row of partial maxima or sums. Windows
+    that move by one row read rows that are kept for them.
     """
 
     kind: ClassVar[str] = "pool"
@@ -55,7 +56,9 @@ class Pool(Op):
         return window(row, self.kernel[0], self.stride[0], self.padding[0], 1, inputs[0][1])
 
     def held(self, inputs: Sequence[Shape], output: Shape) -> tuple[Held, ...]:
-        """The partial results of the windows that are open at once."""
+        """The partial results of the windows that are open at once; of stride 1 they are more than the rows below."""
+        if self.stride[0] == 1:
+            return ()
         windows = min(output[1], -(-self.kernel[0] // self.stride[0]))
         number: Number = "sum" if self.function == "avg" else "activation"
         return (Held("open windows", windows, output[2], output[0], number, "window"),)
