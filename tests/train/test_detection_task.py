@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,3 +157,21 @@ def test_samples_may_be_made_on_the_device_that_trains(data, tmp_path):
     assert losses["device"] == pytest.approx(losses["processor"], rel=0.02)
     chosen = recipe(images=16)
     assert train(chosen, create_task(chosen, data), tmp_path / "device", resume=True).step == 2
+
+
+def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path):
+    """As a service manager stops a run: workers get the signal, too, and must not take the run down before it saved."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(recipe(images=80000, workers=1, print_seconds=0.1).to_mapping()))
+    command = [sys.executable, "-m", "rnnpool", "train", str(path), "--data", str(data), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "images/s" in line:
+            break
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert load_checkpoint(tmp_path / "run" / LAST)["step"] > 0

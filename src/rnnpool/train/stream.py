@@ -105,9 +105,10 @@ class _Whole:
 
 
 def _leave_signals_to_the_loop(worker: int) -> None:
-    """Ctrl-C reaches workers too; they go on serving until the loop has saved and ends them."""
+    """Ctrl-C, and SIGTERM from whoever ends a whole group or service, reach workers too; they go on serving until the
+    loop has saved and tells them to end (or is gone, which they notice themselves)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def stream_loader(
