@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from rnnpool.errors import InputError
 from rnnpool.models import create_model, save_weights
@@ -138,6 +139,18 @@ def test_from_name(tmp_path: Path, bright_square: str) -> None:
         FaceDetector.from_name("bright-sqare")
     with pytest.raises(InputError, match="not of 'face-tiny'"):
         FaceDetector.from_name("face-tiny", file)
+    assert only_face(FaceDetector.from_file(file).detect(square_photo())) == (192, 128, 64, 64)
+
+
+def test_a_file_brings_the_options_of_its_network(tmp_path: Path) -> None:
+    file, silent = tmp_path / "colour.safetensors", tmp_path / "silent.safetensors"
+    model = create_model("face-tiny", in_channels=3)
+    save_weights(model, file, {"model_options": '{"in_channels": 3}'})
+    assert FaceDetector.from_file(file).model.in_channels == 3
+    assert FaceDetector.from_name("face-tiny", file).model.in_channels == 3
+    save_file(model.state_dict(), silent)
+    with pytest.raises(InputError, match="silent.safetensors: does not name its network"):
+        FaceDetector.from_file(silent)
 
 
 def test_json_entry() -> None:

@@ -15,7 +15,7 @@ from rnnpool.data.classification import centre_square, normalise_pixels
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
-from rnnpool.models import create_model, list_models, model_info
+from rnnpool.models import create_model, list_models, model_info, network_of
 from rnnpool.models.weights import find_shipped_weights, read_weights, shipped_weights
 
 DEFAULT_MODEL = "vww-rnnpool"
@@ -67,10 +67,7 @@ class Classifier:
         Raises:
             InputError: as of ``from_name``.
         """
-        name = read_weights(Path(weights))[1].get("model")
-        if name is None:
-            raise InputError(f"{weights}: does not name its network (rnnpool train writes it)")
-        return cls.from_name(name, weights)
+        return cls.from_name(network_of(weights)[0], weights)
 
     def classify(self, image: ImageLike) -> list[Guess]:
         """The classes of an image, likeliest first; the central square of it is looked at.

@@ -16,7 +16,7 @@ from torch import Tensor
 from rnnpool.data.samples import normalise
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
-from rnnpool.models import Detector, create_model, list_models, model_info
+from rnnpool.models import Detector, create_model, list_models, model_info, network_of
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
 
 DEFAULT_MODEL = "face-tiny"
@@ -57,9 +57,20 @@ class FaceDetector:
         if model_info(model).task != "detection":
             detectors = [name for name in list_models() if model_info(name).task == "detection"]
             raise InputError(f"model {model!r} finds no faces; detectors are: {', '.join(detectors)}")
-        network = create_model(model, weights=weights)
+        # A file of another network says so when it is loaded; its options are its own.
+        name, options = (model, {}) if str(weights) == "default" else network_of(weights)
+        network = create_model(model, weights=weights, **(options if name == model else {}))
         assert isinstance(network, Detector), f"the builder of {model!r} is registered as a detector's"
         return cls(network)
+
+    @classmethod
+    def from_file(cls, weights: str | Path) -> "FaceDetector":
+        """The network that a .safetensors file of ``rnnpool train`` names, with that file's weights.
+
+        Raises:
+            InputError: as of ``from_name``, or a file that does not name its network.
+        """
+        return cls.from_name(network_of(weights)[0], weights)
 
     def detect(self, image: ImageLike, threshold: float | None = None) -> list[Face]:
         """The faces of an image, best first, cut at its border.

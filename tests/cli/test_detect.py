@@ -274,7 +274,10 @@ def test_devices_are_written_to_not_replaced(detect: Detect) -> None:
         (["--model", "mobilenet_v2"], "model 'mobilenet_v2' finds no faces; detectors are: bright-square, face-"),
         (["--weights", "none.safetensors"], "none.safetensors: there is no such weights file"),
         (["--weights", "cut.safetensors"], "cut.safetensors: not a whole safetensors file"),
-        (["--weights", "other.safetensors"], "other.safetensors: holds weights of model 'face-tiny'"),
+        (
+            ["--model", "face-m4", "--weights", "other.safetensors"],
+            "other.safetensors: holds weights of model 'face-tiny'",
+        ),
     ],
 )
 def test_models_and_weights_that_do_not_fit(

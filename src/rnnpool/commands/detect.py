@@ -43,7 +43,7 @@ ENGINES = ("float", "int", "c")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("inputs", metavar="IMAGE|DIR", nargs="+", type=Path, help="image files, and folders of them")
-    parser.add_argument("--model", metavar="NAME", help="a detector's name (default: face-tiny)")
+    parser.add_argument("--model", metavar="NAME", help="a detector's name (default: the weights', or face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     parser.add_argument(
         "--engine", choices=ENGINES, default="float", help="what computes: torch in float, or integers (default: float)"
@@ -102,6 +102,8 @@ def open_detector(model: str | None, weights: str | None, engine: str) -> "FaceD
     from rnnpool.pipeline import DEFAULT_MODEL, FaceDetector
 
     if engine == "float":
+        if weights is not None and model is None:
+            return FaceDetector.from_file(weights)
         return FaceDetector.from_name(model or DEFAULT_MODEL, weights=weights or "default")
     return FaceDetector(_integers(model, weights, engine))
 

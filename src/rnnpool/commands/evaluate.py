@@ -50,7 +50,7 @@ MAX_AREA = 2**26
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="the data set")
-    parser.add_argument("--model", metavar="NAME", help="a network's name (default: face-tiny, or a classifier's own)")
+    parser.add_argument("--model", metavar="NAME", help="a network's name (default: that of --weights, else face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     parser.add_argument("--predictions", metavar="DIR", type=Path, help="evaluate these text files, and no model")
     parser.add_argument("--split", metavar="NAME", default="val", help="the part of the set (default: val)")
@@ -126,15 +126,14 @@ def find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
 def _model(args: argparse.Namespace) -> tuple["Detector", dict[str, str]]:
     import torch
 
-    from rnnpool.pipeline import DEFAULT_MODEL, FaceDetector
+    from rnnpool.commands.detect import open_detector
 
-    name = args.model or DEFAULT_MODEL
-    model = FaceDetector.from_name(name, weights=args.weights or "default").model
+    model = open_detector(args.model, args.weights, "float").model
     try:
         model.to(torch.device(args.device))
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
-    return model, {"model": name} | ({"weights": args.weights} if args.weights else {})
+    return model, {"model": str(model.registry_name)} | ({"weights": args.weights} if args.weights else {})
 
 
 def _evaluation(

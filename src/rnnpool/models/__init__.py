@@ -3,7 +3,7 @@
 from rnnpool.models import classification, face, s3fd
 from rnnpool.models.detector import Detector
 from rnnpool.models.registry import ModelInfo, create_model, list_models, model_info, register
-from rnnpool.models.weights import load_weights, save_weights
+from rnnpool.models.weights import load_weights, network_of, save_weights
 
 __all__ = [
     "Detector",
@@ -14,6 +14,7 @@ __all__ = [
     "list_models",
     "load_weights",
     "model_info",
+    "network_of",
     "register",
     "s3fd",
     "save_weights",

@@ -4,8 +4,10 @@ The metadata entry "model" is the registry name; ``load_weights`` refuses the fi
 are ``weights/NAME.safetensors`` in the repository, ``rnnpool/weights/`` in the wheel.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -53,6 +55,18 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
     _check(model.state_dict(), state, Path(path), name)
     model.load_state_dict(state)
     return metadata
+
+
+def network_of(path: str | Path) -> tuple[str, dict[str, Any]]:
+    """The registry name, and the options of ``create_model``, of the network that a file is of.
+
+    Raises:
+        InputError: a file that cannot be read, or that does not name its network.
+    """
+    metadata = read_weights(Path(path))[1]
+    if "model" not in metadata:
+        raise InputError(f"{path}: does not name its network (rnnpool train writes it)")
+    return metadata["model"], json.loads(metadata.get("model_options", "{}"))
 
 
 def _name_of(model: nn.Module) -> str:

@@ -1,5 +1,6 @@
 """Training of detectors on annotated photos, with pseudo-labelled images mixed in if wanted."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,7 @@ class DetectionTask:
 
     def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         model.registry_name = self.recipe.model.name  # type: ignore[assignment]
-        save_weights(model, path, metadata)
+        save_weights(model, path, {**metadata, "model_options": json.dumps(self.recipe.model.options)})
 
     @property
     def _folder(self) -> Path:
