@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from rnnpool.compile.emit import compile_network
+from rnnpool.compile.emit import compile_network, multiply_adds
 from rnnpool.compile.host import HostNetwork
 from rnnpool.compile.stages import build_stages
+from rnnpool.cost.count import count
 from rnnpool.errors import InputError
 from rnnpool.integer.convert import convert
 from rnnpool.models import create_model
@@ -44,6 +45,15 @@ def test_networks_run_bit_for_bit(name, tmp_path):
     for ours, simulated in zip(host.run(images[1]), network.run(images[1]), strict=True):
         np.testing.assert_array_equal(ours, simulated)
         assert ours.std() > 10  # a network that says nothing would pass everything
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_multiply_adds_are_the_graphs(name):
+    """No more are executed than what windows share, counted once."""
+    module, shape = create_model(name), NETWORKS[name]
+    images = [np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)]
+    network = convert(module, shape, images, method="minmax").network
+    assert sum(multiply_adds(node) for node in network.nodes) == count(module, shape).madds.shared
 
 
 @needs_host_gcc

@@ -54,6 +54,9 @@ def odd_cases(rng) -> list[KernelCase]:
     kernel, stride = (draw(1, 3), draw(1, 3)), (draw(1, 2), draw(1, 2))
     padding = (kernel[0] // 2, kernel[1] // 2)
     tall = random_map(rng, draw(1, 4), max(height, 3), max(width, 3))
+    groups, parts = draw(2, 4), random_map(rng, draw(1, 3), max(height, 3), max(width, 3))
+    parts = np.concatenate([random_map(rng, len(parts), *parts.shape[1:]) for _ in range(groups)])
+    sizes = (groups * outputs, len(parts), kernel, stride, padding)
     inner = 4 * draw(1, 5)
     expand = random_conv(rng, inner, channels)
     project = replace(random_conv(rng, outputs, inner), zero_in=expand.zero_out)
@@ -83,6 +86,9 @@ def odd_cases(rng) -> list[KernelCase]:
     return [
         conv_case(random_conv(rng, outputs, channels), x),
         conv_case(random_conv(rng, outputs, tall.shape[0], kernel, stride, padding), tall),
+        conv_case(random_conv(rng, draw(1, 9), tall.shape[0], kernel, stride, padding), tall, wide=True),
+        conv_case(random_conv(rng, *sizes, groups=groups), parts),
+        conv_case(random_conv(rng, *sizes, groups=groups), parts, wide=True),
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (1, 1), (1, 1), depthwise=True), x),
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (2, 2), (1, 1), depthwise=True), x),
         expand_project_case(expand, project, row),

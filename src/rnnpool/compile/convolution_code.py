@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def conv(code: StageCode, stage: Stage) -> Code:
-    """A dense convolution."""
+    """A dense convolution, or a grouped one."""
     op = stage.ints[0].op
     assert isinstance(op, IntConv)
     i, (source,) = stage.index, stage.sources[:1]
@@ -32,11 +32,11 @@ def conv(code: StageCode, stage: Stage) -> Code:
     pack = pack_nibbles if stage.nibbles else pack_pointwise
     weights = code.keep(stage, "weights", pack(op))
     stride, zero = code.place(stage)
-    outputs = round_up(len(op.weights), 2)
-    constants = [
-        f"static const rnp_conv conv_{i} = {{{{{op.weights.shape[1]}, {kh}, {kw}, {sw}, {pw}}}, {weights}, "
-        f"{outputs}, {stage.width}, {stride}, {zero}}};"
-    ]
+    outputs = round_up(len(op.weights), 2) // op.groups
+    numbers = (
+        f"{{{{{op.weights.shape[1]}, {kh}, {kw}, {sw}, {pw}}}, {weights}, {outputs}, {stage.width}, {stride}, {zero}}}"
+    )
+    constants = [f"static const rnp_conv conv_{i} = {numbers};"]
     if stage.nibbles or stage.dense:
         call = f"(&conv_{i}, from, stride, {{}}, {code.at(stage, SCRATCH)});"
         kernel = "rnp_dense_row" if stage.dense else "rnp_nibbles_conv_row"
@@ -48,6 +48,9 @@ def conv(code: StageCode, stage: Stage) -> Code:
         f"rnp_find_rows(&stream, {source.index}, row * {sh} - {ph}, {kh}, rows, strides);",
     ]
     call = f"(&conv_{i}, rows, strides, {{}}, {code.at(stage, SCRATCH)});"
+    if op.groups > 1:
+        constants = [f"static const rnp_grouped conv_{i} = {{{numbers}, {op.groups}}};"]
+        return _finish(code, stage, constants, body, "rnp_grouped_row", call)
     return _finish(code, stage, constants, body, "rnp_conv_row", call)
 
 

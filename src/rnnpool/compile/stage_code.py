@@ -90,9 +90,9 @@ class StageCode:
         return full
 
     def place(self, stage: Stage) -> tuple[int, int]:
-        """Channel stride and zero point of the stage's bytes; 0, 0 of int16 rows."""
+        """Channel stride and zero point of the stage's bytes; of int16 rows the numbers from pixel to pixel, and 0."""
         if stage.wide:
-            return 0, 0
+            return round_up(stage.channels, 2), 0
         node = stage.ints[-1]
         assert isinstance(node.output, Quantisation)
         return self.plan.places[stage].stride, node.output.zero_point

@@ -167,7 +167,7 @@ class _Builder:
         """Whether a 3x3 convolution's sums (4 bytes each, of two output rows) take less than two of its input rows."""
         node = self.nodes[number]
         op = node.op
-        if not isinstance(op, IntConv) or op.depthwise or not isinstance(node.output, ChannelScales):
+        if not isinstance(op, IntConv) or op.depthwise or op.groups > 1 or not isinstance(node.output, ChannelScales):
             return False
         (source,), (_, height, width) = node.inputs, node.shape
         fits = op.weights.shape[2:] == (3, 3) and op.stride == (1, 1) and op.padding == (1, 1) and height > 1
@@ -259,6 +259,7 @@ def _is_pointwise(node: IntNode) -> bool:
     return (
         isinstance(op, IntConv)
         and not op.depthwise
+        and op.groups == 1
         and op.weights.shape[2:] == (1, 1)
         and op.stride == (1, 1)
         and op.padding == (0, 0)
