@@ -31,17 +31,17 @@ is compared with the simulator's, bit for bit. Needs arm-none-eabi-gcc and qemu-
 cycles and seconds (at 168 MHz) are estimates.
 
 --check N compares on N of the images, evenly spaced, with the same C compiled for this machine by gcc, and on the chip
-with the first 10 of them; all detections count, whatever they score.
+with the first 10 of them; all detections count, whatever they score. --intermediates compares every row of every
+tensor that the C holds as well, in builds of their own that show them, and says which tensors it never holds.
 
 examples:
   rnnpool firmware face-tiny photo.jpg --out found
   rnnpool firmware face-tiny-int8.safetensors photo.jpg --layers
-  rnnpool firmware face-tiny WIDER_FACE/WIDER_val --check 200
+  rnnpool firmware face-tiny WIDER_FACE/WIDER_val --check 200 --intermediates
 
 Exit status. 0: all bits agree. 1: they do, and some images could not be read. 2: an error, or a bit that differs.
 """
 
-ON_CHIP = 10  # images of --check that the emulator runs
 _CLASSES = 5  # how many of a classifier's are printed
 
 
@@ -63,12 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", metavar="T", type=float, default=0.4, help="of detections (default: 0.4)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="write annotated pictures here, as PNG")
     parser.add_argument("--check", metavar="N", type=int, help="compare N images on this machine, 10 on the chip")
+    parser.add_argument("--intermediates", action="store_true", help="with --check: compare every tensor, row by row")
     parser.add_argument("--layers", action="store_true", help="print the costs of each function")
 
 
 def run(args: argparse.Namespace) -> int:
     from rnnpool.commands.detect import check_folder
     from rnnpool.commands.image_files import copy_paths, find_images
+    from rnnpool.compile.check import check
     from rnnpool.compile.emit import compile_network
     from rnnpool.compile.exactness import InexactError
     from rnnpool.integer.detector import find_integer_head
@@ -77,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--threshold is {args.threshold:g}; a score is 0..1")
     if args.check is not None and args.check < 1:
         raise InputError(f"--check is {args.check}; it is a number of images, 1 or more")
+    if args.intermediates and args.check is None:
+        raise InputError("--intermediates says what --check compares; add --check N")
     network = open_integers(args.network)
     head = find_integer_head(network)
     if args.out is not None and (head is None or args.check is not None):
@@ -98,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
                 copies = None if args.out is None else copy_paths([photo.file for photo in photos], args.out)
                 measured = _show(compiled, network, photos, args.threshold, copies, args.machine)
             else:
-                measured = _check(compiled, network, photos, args.machine)
+                named = [(str(photo.file.path), photo.pixels) for photo in photos]
+                measured = check(compiled, network, named, machine=args.machine, intermediates=args.intermediates)
         except InexactError as error:
             print(f"rnnpool: error: {error}", file=sys.stderr)
             return 2
@@ -116,6 +121,7 @@ def _show(
 ) -> "Measured":
     """Run all images on the chip; print and draw what it found."""
     from rnnpool.commands.detect import describe, write_copy
+    from rnnpool.compile.check import expect_the_same
     from rnnpool.compile.exactness import simulate_image
     from rnnpool.compile.firmware import run_on_chip
     from rnnpool.integer.head import SCORE
@@ -125,7 +131,7 @@ def _show(
     measured = run_on_chip(compiled, network, images, machine=machine, profile=True, threshold=limit)
     for number, photo in enumerate(photos):
         truth = simulate_image(network, compiled.head, photo.pixels, limit)
-        _expect_the_same(network, truth, measured, number, f"{photo.file.path}, on the chip")
+        expect_the_same(network, truth, measured, number, f"{photo.file.path}, on the chip")
         if truth.detections is not None:
             faces = _faces(truth.detections, photo)
             copy = None if copies is None else copies[number]
@@ -138,43 +144,6 @@ def _show(
                 print(f"  {line}")
         print("  bit for bit the simulator", flush=True)
     return measured
-
-
-def _check(compiled: "Compiled", network: "IntNetwork", photos: Sequence[Photo], machine: str) -> "Measured":
-    """Compare all images on this machine, and the first on the chip."""
-    from rnnpool.compile.exactness import InexactError, find_difference, simulate_image
-    from rnnpool.compile.firmware import run_on_chip
-    from rnnpool.compile.host import HostNetwork
-
-    host = HostNetwork(compiled, network)
-    truths, numbers, detections = [], 0, 0
-    for photo in photos:
-        truth = simulate_image(network, compiled.head, photo.pixels, 0)
-        outputs = host.run(photo.pixels)
-        found = None if compiled.head is None else host.detect(photo.pixels)
-        difference = find_difference(network, truth, outputs, found)
-        if difference is not None:
-            raise InexactError(f"{photo.file.path}, on this machine: {difference}")
-        truths.append(truth)
-        numbers += truth.numbers
-        detections += 0 if truth.detections is None else len(truth.detections)
-    counts = f"{numbers:,} outputs" + ("" if compiled.head is None else f", {detections:,} detections")
-    print(f"{len(photos)} images on this machine: {counts}, bit for bit the simulator", flush=True)
-    chosen = photos[:ON_CHIP]
-    measured = run_on_chip(compiled, network, [photo.pixels for photo in chosen], machine=machine, profile=True)
-    for number, photo in enumerate(chosen):
-        _expect_the_same(network, truths[number], measured, number, f"{photo.file.path}, on the chip")
-    print(f"{len(chosen)} images on the emulated chip: bit for bit the simulator")
-    return measured
-
-
-def _expect_the_same(network: "IntNetwork", truth: "Truth", measured: "Measured", number: int, where: str) -> None:
-    from rnnpool.compile.exactness import InexactError, find_difference
-
-    found = None if measured.detections is None else measured.detections[number]
-    difference = find_difference(network, truth, measured.outputs[number], found)
-    if difference is not None:
-        raise InexactError(f"{where}: {difference}")
 
 
 def _print_costs(measured: "Measured", *, layers: bool) -> None:

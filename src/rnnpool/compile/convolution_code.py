@@ -94,7 +94,7 @@ def depthwise(code: StageCode, stage: Stage) -> Code:
     ]
     if stage.added is not None:
         constants, body = _in_place_sum(code, stage, constants, body)
-    return constants, [*body, f"rnp_row_made(&stream, {i});"]
+    return constants, [*body, *code.row_made(stage)]
 
 
 def expand(code: StageCode, stage: Stage) -> Code:
@@ -128,7 +128,7 @@ def expand(code: StageCode, stage: Stage) -> Code:
     return constants, [
         *body,
         f"rnp_expand_row(&expand_{i}, state, rows, strides, rnp_next_row(&stream, {i}), {code.at(stage, SCRATCH)});",
-        f"rnp_row_made(&stream, {i});",
+        *code.row_made(stage),
     ]
 
 
@@ -176,7 +176,7 @@ def _finish(code: StageCode, stage: Stage, constants: list[str], body: list[str]
     body = [*body, f"uint8_t *const out = rnp_next_row(&stream, {i});", kernel + call.format("out")]
     if stage.added is not None:
         constants, body = _in_place_sum(code, stage, constants, body)
-    return constants, [*body, f"rnp_row_made(&stream, {i});"]
+    return constants, [*body, *code.row_made(stage)]
 
 
 def _in_place_sum(code: StageCode, stage: Stage, constants: list[str], body: list[str]) -> Code:
@@ -189,6 +189,7 @@ def _in_place_sum(code: StageCode, stage: Stage, constants: list[str], body: lis
     a, b = operands if own_first else operands[::-1]
     return [*constants, add_constant(stage)], [
         *body,
+        code.trace(stage, stage.ints[-1]),
         "int32_t other_stride;",
         f"const uint8_t *const other = rnp_find_row(&stream, {stage.other.index}, row, &other_stride);",
         f"rnp_add_row(&add_{stage.index}, {', '.join(a)}, {', '.join(b)}, out, {stride});",

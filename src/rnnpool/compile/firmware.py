@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnpool.compile.emit import Compiled, output_order, render
 from rnnpool.compile.pack import round_up
 from rnnpool.compile.results import DETECTION, read_detections
+from rnnpool.compile.trace import TRACING, Trace, read_traces
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
 from rnnpool.integer.network import IntNetwork
@@ -31,6 +32,7 @@ class Measured:
     flash: int
     profile: Profile | None = field(repr=False)  # of the whole program
     detections: list[NDArray[np.int64]] | None = field(repr=False)  # per image as ``IntHead.detect`` has them
+    traces: list[Trace] | None = field(repr=False)  # per image; instructions and stack are then those of tracing, too
 
     @property
     def cycles_per_instruction(self) -> float:
@@ -53,22 +55,27 @@ def run_on_chip(
     profile: bool = False,
     defines: Sequence[str] = (),
     threshold: int = 0,
+    traced: bool = False,
 ) -> Measured:
     """Build the firmware of ``compiled`` and run it on images (C, H, W).
 
     Args:
         threshold: of detections, as ``IntHead.detect`` takes it.
+        traced: write every row of every tensor to a file as well.
 
     Raises:
         InputError: an image of another shape; no toolchain.
+        RuntimeError: the firmware failed.
     """
     for image in images:
         if image.dtype != np.uint8 or image.shape != network.image.shape:
             raise InputError(f"an image is {image.dtype} {image.shape}; {network.name} takes {network.image.shape}")
+    if traced:
+        defines = [*defines, TRACING]
     with tempfile.TemporaryDirectory(prefix="rnnpool-firmware-") as name:
         folder = Path(name)
         names = {"name": compiled.name, "NAME": compiled.name.upper()}
-        values = {**names, "kind": compiled.kind, "threshold": threshold}
+        values = {**names, "kind": compiled.kind, "threshold": threshold, "traced": traced}
         write_text(folder / "main.c", render("firmware.c.j2", values))
         firmware = build_firmware(
             [folder / "main.c", *compiled.sources], folder, machine=machine, includes=compiled.includes, defines=defines
@@ -89,6 +96,7 @@ def run_on_chip(
         firmware.sizes.flash,
         run.profile,
         _detections(run.files["boxes.bin"], len(images)) if compiled.kind == "detections" else None,
+        read_traces(run.files["trace.bin"], compiled.plan, network) if traced else None,
     )
 
 

@@ -29,7 +29,7 @@ def add(code: StageCode, stage: Stage) -> Code:
         f"const uint8_t *const b = rnp_find_row(&stream, {second.index}, {other_row}, &stride_b);",
         f"rnp_add_row(&add_{i}, a, stride_a, b, stride_b, rnp_next_row(&stream, {i}), "
         f"{code.plan.places[stage].stride});",
-        f"rnp_row_made(&stream, {i});",
+        *code.row_made(stage),
     ]
 
 
@@ -54,7 +54,7 @@ def border(code: StageCode, stage: Stage) -> Code:
         nearest,
         f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
         f"rnp_border_row(&border_{i}, from, stride, rnp_next_row(&stream, {i}));",
-        f"rnp_row_made(&stream, {i});",
+        *code.row_made(stage),
     ]
     return constants, body
 
@@ -73,7 +73,7 @@ def l2norm(code: StageCode, stage: Stage) -> Code:
         f"const int32_t row = stream.progress[{i}].made;",
         f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
         f"rnp_l2norm_row(&l2norm_{i}, from, stride, rnp_next_row(&stream, {i}));",
-        f"rnp_row_made(&stream, {i});",
+        *code.row_made(stage),
     ]
     return constants, body
 
@@ -94,7 +94,7 @@ def mean(code: StageCode, stage: Stage) -> Code:
         f"rnp_mean_row(&mean_{i}, from, stride, sums);",
         f"if (row == {source.rows - 1}) {{",
         f"    rnp_mean_finish(&mean_{i}, sums, rnp_next_row(&stream, {i}), {code.plan.places[stage].stride});",
-        f"    rnp_row_made(&stream, {i});",
+        *(f"    {line}" for line in code.row_made(stage)),
         "}",
     ]
     return constants, body
@@ -130,7 +130,7 @@ def rnnpool(code: StageCode, stage: Stage) -> Code:
         *if_first(f"rnp_rnnpool_begin(&rnnpool_{i}, state);"),
         f"if ({ready}) {{",
         f"    rnp_rnnpool_give(&rnnpool_{i}, state, open, rnp_next_row(&stream, {i}), {code.at(stage, SCRATCH)});",
-        f"    rnp_row_made(&stream, {i});",
+        *(f"    {line}" for line in code.row_made(stage)),
         "    return;",
         "}",
         "int32_t stride;",
