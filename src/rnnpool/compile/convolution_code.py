@@ -44,8 +44,8 @@ def conv(code: StageCode, stage: Stage) -> Code:
     body = [
         f"const uint8_t *rows[{kh}];",
         f"int32_t strides[{kh}];",
-        f"const int32_t row = stream.progress[{i}].made;",
-        f"rnp_find_rows(&stream, {source.index}, row * {sh} - {ph}, {kh}, rows, strides);",
+        f"const int32_t row = stream->progress[{i}].made;",
+        f"rnp_find_rows(stream, {source.index}, row * {sh} - {ph}, {kh}, rows, strides);",
     ]
     call = f"(&conv_{i}, rows, strides, {{}}, {code.at(stage, SCRATCH)});"
     if op.groups > 1:
@@ -87,9 +87,9 @@ def depthwise(code: StageCode, stage: Stage) -> Code:
     body = [
         "const uint8_t *rows[3];",
         "int32_t strides[3];",
-        f"const int32_t row = stream.progress[{i}].made;",
-        f"rnp_find_rows(&stream, {source.index}, row * {op.stride[0]} - 1, 3, rows, strides);",
-        f"uint8_t *const out = rnp_next_row(&stream, {i});",
+        f"const int32_t row = stream->progress[{i}].made;",
+        f"rnp_find_rows(stream, {source.index}, row * {op.stride[0]} - 1, 3, rows, strides);",
+        f"uint8_t *const out = rnp_next_row(stream, {i});",
         f"rnp_depthwise_row(&depthwise_{i}, rows, strides, out);",
     ]
     if stage.added is not None:
@@ -119,15 +119,15 @@ def expand(code: StageCode, stage: Stage) -> Code:
         "const uint8_t *rows[2];",
         "int32_t strides[2];",
         f"void *const state = {code.at(stage, KEPT)};",
-        f"const int32_t row = stream.progress[{i}].made;",
+        f"const int32_t row = stream->progress[{i}].made;",
         *if_first(f"rnp_expand_begin(&expand_{i}, state);"),
-        f"rnp_find_rows(&stream, {source.index}, row * 2, 2, rows, strides);",
+        f"rnp_find_rows(stream, {source.index}, row * 2, 2, rows, strides);",
     ]
     if source.rows % 2:
         body += [f"if (row == {stage.rows - 1}) {{", "    rows[1] = NULL;", "}"]
     return constants, [
         *body,
-        f"rnp_expand_row(&expand_{i}, state, rows, strides, rnp_next_row(&stream, {i}), {code.at(stage, SCRATCH)});",
+        f"rnp_expand_row(&expand_{i}, state, rows, strides, rnp_next_row(stream, {i}), {code.at(stage, SCRATCH)});",
         *code.row_made(stage),
     ]
 
@@ -149,14 +149,14 @@ def sums(code: StageCode, stage: Stage) -> Code:
     return constants, [
         f"void *const state = {code.at(stage, KEPT)};",
         f"int16_t *const out = (int16_t *)(void *)({code.at(stage, OUTPUT)});",
-        f"const int32_t row = stream.progress[{i}].taken++;",
+        f"const int32_t row = stream->progress[{i}].taken++;",
         *if_first(call.format(f"-1, values[{source.index}].zeros, 0")),
         "int32_t stride;",
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
         call.format("row, from, stride"),
         "if (row > 0) {",
-        f"    stream.progress[{i}].made++;",
-        f"    give(c, {number}, row - 1, out);",
+        f"    stream->progress[{i}].made++;",
+        f"    give(stream, {number}, row - 1, out);",
         "}",
     ]
 
@@ -170,10 +170,10 @@ def _finish(code: StageCode, stage: Stage, constants: list[str], body: list[str]
             *body,
             f"int16_t *const out = (int16_t *)(void *)({code.at(stage, OUTPUT)});",
             f"{kernel}_i16{call.format('out')}",
-            f"stream.progress[{i}].made++;",
-            f"give(c, {number}, row, out);",
+            f"stream->progress[{i}].made++;",
+            f"give(stream, {number}, row, out);",
         ]
-    body = [*body, f"uint8_t *const out = rnp_next_row(&stream, {i});", kernel + call.format("out")]
+    body = [*body, f"uint8_t *const out = rnp_next_row(stream, {i});", kernel + call.format("out")]
     if stage.added is not None:
         constants, body = _in_place_sum(code, stage, constants, body)
     return constants, [*body, *code.row_made(stage)]
@@ -191,6 +191,6 @@ def _in_place_sum(code: StageCode, stage: Stage, constants: list[str], body: lis
         *body,
         code.trace(stage, stage.ints[-1]),
         "int32_t other_stride;",
-        f"const uint8_t *const other = rnp_find_row(&stream, {stage.other.index}, row, &other_stride);",
+        f"const uint8_t *const other = rnp_find_row(stream, {stage.other.index}, row, &other_stride);",
         f"rnp_add_row(&add_{stage.index}, {', '.join(a)}, {', '.join(b)}, out, {stride});",
     ]

@@ -46,6 +46,12 @@ class Measured:
         return self.instructions[0] * self.cycles_per_instruction / CLOCK_HZ
 
 
+def main_source(compiled: Compiled, *, threshold: int = 0, traced: bool = False) -> str:
+    """The C of a program that feeds images to the network and writes what comes of them; see ``run_on_chip``."""
+    names = {"name": compiled.name, "NAME": compiled.name.upper()}
+    return render("firmware.c.j2", {**names, "kind": compiled.kind, "threshold": threshold, "traced": traced})
+
+
 def run_on_chip(
     compiled: Compiled,
     network: IntNetwork,
@@ -74,9 +80,7 @@ def run_on_chip(
         defines = [*defines, TRACING]
     with tempfile.TemporaryDirectory(prefix="rnnpool-firmware-") as name:
         folder = Path(name)
-        names = {"name": compiled.name, "NAME": compiled.name.upper()}
-        values = {**names, "kind": compiled.kind, "threshold": threshold, "traced": traced}
-        write_text(folder / "main.c", render("firmware.c.j2", values))
+        write_text(folder / "main.c", main_source(compiled, threshold=threshold, traced=traced))
         firmware = build_firmware(
             [folder / "main.c", *compiled.sources], folder, machine=machine, includes=compiled.includes, defines=defines
         )

@@ -47,7 +47,7 @@ class StageCode:
         if stage.kind != "image":
             constants, body = _CODE[stage.kind](self, stage)
             emitted["constants"] = constants
-            emitted["body"] = ["const rnp_stream stream = open_stream(c);", *body]
+            emitted["body"] = body
         return emitted
 
     def _ring(self, place: Place | None) -> str:
@@ -60,7 +60,7 @@ class StageCode:
 
     def at(self, stage: Stage, kind: int) -> str:
         """The address of what a stage keeps or needs."""
-        return f"stream.arena + {self.plan.offsets[stage, kind]}"
+        return f"stream->arena + {self.plan.offsets[stage, kind]}"
 
     def zeros(self) -> list[tuple[int, int]]:
         """Rows of zero points: value and bytes, with ALIGNMENT bytes before the first pixel."""
@@ -91,14 +91,14 @@ class StageCode:
 
     def row_made(self, stage: Stage) -> list[str]:
         """After a stage has written its next row."""
-        return [self.trace(stage, stage.last), f"rnp_row_made(&stream, {stage.index});"]
+        return [self.trace(stage, stage.last), f"rnp_row_made(stream, {stage.index});"]
 
     def trace(self, stage: Stage, node: IntNode) -> str:
         """Shows what lies in the stage's next row as a node's next row: a sum in place makes it that of another one."""
         number = [known.name for known in self.network.nodes].index(node.name)
         i, place = stage.index, self.plan.places[stage]
         return (
-            f"RNP_TRACE({number}, stream.progress[{i}].made, rnp_next_row(&stream, {i}), {place.channels}, "
+            f"RNP_TRACE({number}, stream->progress[{i}].made, rnp_next_row(stream, {i}), {place.channels}, "
             f"{place.stride});"
         )
 
