@@ -14,6 +14,7 @@ from rnnpool.cli import main
 from rnnpool.compile.emit import compile_network
 from rnnpool.compile.firmware import run_on_chip
 from rnnpool.compile.host import HostNetwork
+from rnnpool.compile.stages import build_stages
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
@@ -202,6 +203,14 @@ def test_sums_wait_instead_of_rows(tmp_path):
         assert [stage.kind for stage in host.compiled.plan.stages] == ["image", "conv", "sums"]
         for image in images:
             np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
+
+
+@pytest.mark.parametrize(("outputs", "kind"), [(4, "sums"), (6, "conv")])
+def test_sums_wait_also_where_they_take_as_much(outputs, kind):
+    """16 bytes a pixel of two output rows' sums against 16 input channels; 24 would be more."""
+    layers = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, outputs, 3, 1, 1))
+    network, _ = integers(layers, (1, 16, 16))
+    assert [stage.kind for stage in build_stages(network)] == ["image", "conv", kind]
 
 
 @needs_toolchain
