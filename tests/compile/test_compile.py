@@ -374,8 +374,12 @@ def test_the_readme_shows_a_program_that_runs(tiny, tmp_path, head):
 def test_targets(tiny, tmp_path):
     network, images = tiny
     portable = compile_network(network, tmp_path / "c99", target="c99")
-    assert not list(portable.folder.rglob("*.S"))
-    assert "#define RNP_USE_M4_DSP 0" in (portable.folder / "runtime" / "rnp_config.h").read_text()
+    assert not [path for pattern in ("*.S", "*_sse2.h") for path in portable.folder.rglob(pattern)]
+    config = (portable.folder / "runtime" / "rnp_config.h").read_text()
+    assert "#define RNP_USE_M4_DSP 0\n#define RNP_USE_SSE2 0\n" in config
+    image = HostNetwork(portable, network).run(images[0])
+    for ours, simulated in zip(image, network.run(images[0]), strict=True):
+        np.testing.assert_array_equal(ours, simulated)
     if missing_tools() is None:
         outputs = run_on_chip(portable, network, images[:1]).outputs[0]
         for ours, simulated in zip(outputs, network.run(images[0]), strict=True):

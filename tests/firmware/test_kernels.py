@@ -118,11 +118,17 @@ def compare(cases: list[KernelCase], results: list[Result]) -> None:
 
 
 @needs_host_gcc
-def test_portable_kernels_on_the_host():
+@pytest.mark.parametrize("defines", [(), ("RNP_USE_SSE2=0",)], ids=["as it comes", "portable"])
+def test_kernels_on_the_host(defines):
+    """As it comes is with vectors on x86."""
     rng = np.random.default_rng(1)
     cases = [case for _ in range(12) for case in odd_cases(rng)]
     results = run_cases_on_host(
-        [case.case for case in cases], runtime_sources(portable=True), [RUNTIME_FOLDER], headers=HEADERS
+        [case.case for case in cases],
+        runtime_sources(portable=True),
+        [RUNTIME_FOLDER],
+        headers=HEADERS,
+        defines=defines,
     )
     compare(cases, results)
 
