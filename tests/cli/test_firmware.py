@@ -59,6 +59,10 @@ def test_what_the_chip_found_is_printed_and_drawn(network: IntNetwork, capsys: p
     (ram,) = (line for line in lines if line.startswith("RAM"))
     assert int(ram.split()[1].replace(",", "")) > 1536
     assert any("rnp_detect_row" in line for line in lines)
+    table = lines.index("    instructions  multiply-adds  a multiply-add  layer")
+    assert "rows that arrive" in lines[table + 1]
+    counted = [node.name for node in network.nodes if any(node.name in line for line in lines[table:])]
+    assert counted == [node.name for node in network.nodes[1:]]
     with Image.open("found/00.png") as drawn, Image.open("photos/00.png") as photo:
         enlarged = photo.convert("RGB").resize(drawn.size, Image.Resampling.NEAREST)
         assert (np.asarray(drawn) != np.asarray(enlarged)).any()

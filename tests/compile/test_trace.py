@@ -1,4 +1,7 @@
-"""Every tensor that compiled networks hold is the simulator's; a difference is named by layer and place."""
+"""Every tensor that compiled networks hold is the simulator's; a difference is named by layer and place.
+
+And what each stage takes, the other thing that one may want to see of their inside.
+"""
 
 from dataclasses import replace
 
@@ -131,3 +134,15 @@ def test_tensors_on_the_chip(network: IntNetwork, compiled: Compiled, images: li
     assert traced.flash > plain.flash  # of which nothing is in the code that is shipped
     for image, trace in zip(images, traced.traces, strict=True):
         assert trace.find_difference(simulate_image(network, None, image, 0).tensors) is None
+
+
+@needs_toolchain
+def test_instructions_by_stage(network: IntNetwork, compiled: Compiled, images: list[np.ndarray]) -> None:
+    plain, timed = (run_on_chip(compiled, network, images[:1], timed=timed) for timed in (False, True))
+    assert plain.stages is None
+    assert timed.stages is not None
+    assert len(timed.stages) == len(compiled.plan.stages)
+    assert all(count > 0 for count in timed.stages)
+    assert sum(timed.stages) == pytest.approx(plain.instructions[0], rel=0.02)
+    pool = [stage.kind for stage in compiled.plan.stages].index("rnnpool")
+    assert timed.stages[pool] == max(timed.stages)

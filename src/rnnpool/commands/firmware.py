@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", type=Path, help="write annotated pictures here, as PNG")
     parser.add_argument("--check", metavar="N", type=int, help="compare N images on this machine, 10 on the chip")
     parser.add_argument("--intermediates", action="store_true", help="with --check: compare every tensor, row by row")
-    parser.add_argument("--layers", action="store_true", help="print the costs of each function")
+    parser.add_argument("--layers", action="store_true", help="print the costs of each layer and of each function")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,10 +104,14 @@ def run(args: argparse.Namespace) -> int:
             else:
                 named = [(str(photo.file.path), photo.pixels) for photo in photos]
                 measured = check(compiled, network, named, machine=args.machine, intermediates=args.intermediates)
+            layers = _layer_costs(compiled, network, photos[0], args.machine) if args.layers else []
         except InexactError as error:
             print(f"rnnpool: error: {error}", file=sys.stderr)
             return 2
-    _print_costs(measured, layers=args.layers)
+    _print_costs(measured)
+    if args.layers:
+        print(*layers, sep="\n")
+        _print_functions(measured)
     return 1 if problems else 0
 
 
@@ -146,7 +150,24 @@ def _show(
     return measured
 
 
-def _print_costs(measured: "Measured", *, layers: bool) -> None:
+def _layer_costs(compiled: "Compiled", network: "IntNetwork", photo: Photo, machine: str) -> list[str]:
+    """Lines that say what each layer takes for an image, in the order in which they run; joint ones as one."""
+    from rnnpool.compile.emit import multiply_adds
+    from rnnpool.compile.firmware import run_on_chip
+
+    counts = run_on_chip(compiled, network, [photo.pixels], machine=machine, timed=True).stages
+    assert counts is not None
+    lines = [f"  {'instructions':>14} {'multiply-adds':>14} {'a multiply-add':>15}  layer"]
+    for stage, instructions in zip(compiled.plan.stages, counts, strict=True):
+        macs = sum(multiply_adds(node) for node in stage.ints)
+        names = [node.name for node in (*stage.ints, *([stage.added] if stage.added else []))]
+        what = f"{', '.join(names)} ({stage.kind})" if stage.index else "rows that arrive"
+        rate = f"{macs:>14,} {instructions / macs:>15.2f}" if macs else " " * 30
+        lines.append(f"  {instructions:>14,} {rate}  {what}")
+    return lines
+
+
+def _print_costs(measured: "Measured") -> None:
     assert measured.profile is not None
     instructions = max(measured.instructions)
     cycles = measured.cycles_per_instruction * instructions
@@ -154,10 +175,13 @@ def _print_costs(measured: "Measured", *, layers: bool) -> None:
     print(f"flash         {measured.flash:>12,} bytes")
     print(f"instructions  {instructions:>12,} an image{', the longest' if len(set(measured.instructions)) > 1 else ''}")
     print(f"cycles        {cycles:>12,.0f} estimated, {measured.seconds:.2f} s at 168 MHz")
-    if layers:
-        for name, cost in measured.profile.functions.items():
-            if cost.instructions * 1000 > measured.profile.total.instructions:
-                print(f"  {cost.instructions / len(measured.instructions):>12,.0f} instructions  {name}")
+
+
+def _print_functions(measured: "Measured") -> None:
+    assert measured.profile is not None
+    for name, cost in measured.profile.functions.items():
+        if cost.instructions * 1000 > measured.profile.total.instructions:
+            print(f"  {cost.instructions / len(measured.instructions):>12,.0f} instructions  {name}")
 
 
 def _spread(files: "list[ImageFile]", count: int) -> "list[ImageFile]":

@@ -20,6 +20,8 @@ from rnnpool.target.counting import Profile
 from rnnpool.target.emulator import run_firmware
 from rnnpool.target.machines import CLOCK_HZ
 
+TIMING = "RNP_TIMING=1"
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -32,7 +34,9 @@ class Measured:
     flash: int
     profile: Profile | None = field(repr=False)  # of the whole program
     detections: list[NDArray[np.int64]] | None = field(repr=False)  # per image as ``IntHead.detect`` has them
-    traces: list[Trace] | None = field(repr=False)  # per image; instructions and stack are then those of tracing, too
+    # Of builds that show what is inside; their other costs are not those of the network alone.
+    traces: list[Trace] | None = field(repr=False)  # per image
+    stages: list[int] | None = field(repr=False)  # instructions by stage, of all images; [0]: what belongs to none
 
     @property
     def cycles_per_instruction(self) -> float:
@@ -46,10 +50,10 @@ class Measured:
         return self.instructions[0] * self.cycles_per_instruction / CLOCK_HZ
 
 
-def main_source(compiled: Compiled, *, threshold: int = 0, traced: bool = False) -> str:
+def main_source(compiled: Compiled, *, threshold: int = 0, traced: bool = False, timed: bool = False) -> str:
     """The C of a program that feeds images to the network and writes what comes of them; see ``run_on_chip``."""
-    names = {"name": compiled.name, "NAME": compiled.name.upper()}
-    return render("firmware.c.j2", {**names, "kind": compiled.kind, "threshold": threshold, "traced": traced})
+    values = {"name": compiled.name, "NAME": compiled.name.upper(), "kind": compiled.kind, "threshold": threshold}
+    return render("firmware.c.j2", {**values, "traced": traced, "timed": timed, "stages": len(compiled.plan.stages)})
 
 
 def run_on_chip(
@@ -62,12 +66,14 @@ def run_on_chip(
     defines: Sequence[str] = (),
     threshold: int = 0,
     traced: bool = False,
+    timed: bool = False,
 ) -> Measured:
     """Build the firmware of ``compiled`` and run it on images (C, H, W).
 
     Args:
         threshold: of detections, as ``IntHead.detect`` takes it.
         traced: write every row of every tensor to a file as well.
+        timed: count the instructions of every stage.
 
     Raises:
         InputError: an image of another shape; no toolchain.
@@ -76,11 +82,10 @@ def run_on_chip(
     for image in images:
         if image.dtype != np.uint8 or image.shape != network.image.shape:
             raise InputError(f"an image is {image.dtype} {image.shape}; {network.name} takes {network.image.shape}")
-    if traced:
-        defines = [*defines, TRACING]
+    defines = [*defines, *([TRACING] if traced else []), *([TIMING] if timed else [])]
     with tempfile.TemporaryDirectory(prefix="rnnpool-firmware-") as name:
         folder = Path(name)
-        write_text(folder / "main.c", main_source(compiled, threshold=threshold, traced=traced))
+        write_text(folder / "main.c", main_source(compiled, threshold=threshold, traced=traced, timed=timed))
         firmware = build_firmware(
             [folder / "main.c", *compiled.sources], folder, machine=machine, includes=compiled.includes, defines=defines
         )
@@ -101,6 +106,9 @@ def run_on_chip(
         run.profile,
         _detections(run.files["boxes.bin"], len(images)) if compiled.kind == "detections" else None,
         read_traces(run.files["trace.bin"], compiled.plan, network) if traced else None,
+        [firmware.machine.instructions(int(ticks)) for ticks in np.frombuffer(run.files["stages.bin"], "<u4")]
+        if timed
+        else None,
     )
 
 
