@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 
@@ -341,12 +342,37 @@ def test_unsupported_operators_are_named(tmp_path):
 def test_the_folder_builds_by_itself(tiny, tmp_path):
     compile_network(tiny[0], tmp_path)
     subprocess.run(["make", "-s", "-C", tmp_path, "CFLAGS=-Werror"], check=True, capture_output=True)
-    assert (tmp_path / "build" / "libface_tiny.a").is_file()
+    symbols = subprocess.run(
+        ["nm", "-u", tmp_path / "build" / "libface_tiny.a"], check=True, capture_output=True, text=True
+    )
+    needed = {name for name in re.findall(r"^ +U (\w+)$", symbols.stdout, re.MULTILINE) if not name.startswith("rnp_")}
+    assert needed <= {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_"}
     if missing_tools(["arm-none-eabi-gcc"]) is None:
         subprocess.run(["make", "-s", "-C", tmp_path, "clean"], check=True)
         subprocess.run(["make", "-s", "-C", tmp_path, "TARGET=cortex-m4", "CFLAGS=-Werror"], check=True)
     readme = (tmp_path / "README.md").read_text()
     assert "61 x 47, 1 byte a pixel" in readme
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
+def test_the_folder_is_part_of_a_cmake_project(tiny, tmp_path):
+    compile_network(tiny[0], tmp_path / "net", name="net", head=find_integer_head(tiny[0]))
+    (tmp_path / "CMakeLists.txt").write_text("""\
+cmake_minimum_required(VERSION 3.13)
+project(user C)
+add_subdirectory(net)
+add_executable(user user.c)
+target_link_libraries(user net)
+""")
+    (tmp_path / "user.c").write_text("""\
+#include "net.h"
+static uint64_t arena[NET_ARENA_BYTES / 8];
+static rnp_detection found[NET_DETECTIONS];
+int main(void) { return net_begin(arena, sizeof arena, found) == NET_OK ? 0 : 1; }
+""")
+    for command in (["cmake", "-S", tmp_path, "-B", tmp_path / "build"], ["cmake", "--build", tmp_path / "build"]):
+        subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([tmp_path / "build" / "user"], check=True)
 
 
 @pytest.mark.parametrize("head", [True, False], ids=["detections", "rows"])
