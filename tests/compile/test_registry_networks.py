@@ -17,11 +17,13 @@ from rnnpool.target.toolchain import missing_tools
 
 needs_host_gcc = pytest.mark.skipif(missing_tools(["gcc"]) is not None, reason=f"host C: {missing_tools(['gcc'])}")
 
-# What each adds: L2 norms and a predictor of stride 2; RNNPool in a classifier; no RNNPool at all.
+# What each adds: L2 norms, a predictor in groups and of stride 2; RNNPool in a classifier; no RNNPool at all; no row that
+# outlives its arrival.
 NETWORKS = {
     "face-quant": (3, 128, 128),
     "mobilenet_v2_035-rnnpool": (3, 72, 64),
     "mlperf_vww": (3, 40, 48),
+    "pooled-rnnpool": (3, 32, 32),
 }
 
 

@@ -98,7 +98,7 @@ def compile_network(
         "outputs": [_output(network, number) for number in network.outputs],
         "lands": LANDS,
         "image_zero": zero_point(plan.stages[0]),
-        "ring_slots": comma_lines(emitter.ring_slots or [0]),
+        "ring_slots": comma_lines(emitter.ring_slots),
         "schedule": comma_lines([entry for entries in plan.acts for entry in entries]),
         "schedule_end": comma_lines(offsets.tolist()),
     }
