@@ -214,6 +214,18 @@ def test_sums_wait_also_where_they_take_as_much(outputs, kind):
     assert [stage.kind for stage in build_stages(network)] == ["image", "conv", kind]
 
 
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(6, 2, 2), (5, 1, 3), (4, 3, 1)])
+@pytest.mark.parametrize("height", [17, 22])
+def test_several_rows_of_windows_may_end_below_the_image(kernel, stride, padding, height, tmp_path):
+    torch.manual_seed(6)
+    pool = RNNPool2d(4, 6, 4, kernel, stride, padding)
+    layers = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), pool, nn.Conv2d(16, 8, 1), nn.Conv2d(8, 3, 3, 1, 1))
+    network, images = integers(layers, (1, height, 20))
+    host = HostNetwork(compile_network(network, tmp_path, name="net"), network)
+    for image in images:
+        np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
+
+
 @needs_toolchain
 def test_face_tiny_on_the_chip(tiny, tmp_path):
     network, images = tiny

@@ -17,8 +17,8 @@ from rnnpool.target.toolchain import missing_tools
 
 needs_host_gcc = pytest.mark.skipif(missing_tools(["gcc"]) is not None, reason=f"host C: {missing_tools(['gcc'])}")
 
-# What each adds: L2 norms, a predictor in groups and of stride 2; RNNPool in a classifier; no RNNPool at all; no row that
-# outlives its arrival.
+# What each adds: L2 norms, a predictor in groups and of stride 2; RNNPool in a classifier; no RNNPool at all; no row
+# that outlives its arrival.
 NETWORKS = {
     "face-quant": (3, 128, 128),
     "mobilenet_v2_035-rnnpool": (3, 72, 64),

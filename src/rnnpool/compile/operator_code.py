@@ -121,13 +121,19 @@ def rnnpool(code: StageCode, stage: Stage) -> Code:
     ]
     push = f"rnp_rnnpool_push(&rnnpool_{i}, state, open, {{}}, {code.at(stage, SCRATCH)});"
     ready = f"rnp_rnnpool_ready(&rnnpool_{i}, state)"
-    above = f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{"
-    below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph} && !{ready}; pad++) {{"
     zeros = push.format(f"values[{source.index}].zeros, 0")
+    above = [f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{", f"    {zeros}", "}"] if ph else []
+    # Several rows of windows may end below the image: each call pushes padding for one.
+    below = [
+        f"for (int32_t pad = 0; stream->progress[{i}].taken == {source.rows} && pad < {ph} && !{ready}; pad++) {{",
+        f"    {zeros}",
+        "}",
+    ] if ph else []  # fmt: skip
     body = [
         f"void *const state = {code.at(stage, KEPT)}, *const open = {code.at(stage, OPEN)};",
         f"const int32_t row = stream->progress[{i}].taken;",
         *if_first(f"rnp_rnnpool_begin(&rnnpool_{i}, state);"),
+        *below,
         f"if ({ready}) {{",
         f"    rnp_rnnpool_give(&rnnpool_{i}, state, open, rnp_next_row(stream, {i}), {code.at(stage, SCRATCH)});",
         *(f"    {line}" for line in code.row_made(stage)),
@@ -135,9 +141,9 @@ def rnnpool(code: StageCode, stage: Stage) -> Code:
         "}",
         "int32_t stride;",
         f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
-        *([above, f"    {zeros}", "}"] if ph else []),
+        *above,
         push.format("from, stride"),
-        *([below, f"    {zeros}", "}"] if ph else []),
         f"stream->progress[{i}].taken++;",
+        *below,
     ]
     return constants, body
