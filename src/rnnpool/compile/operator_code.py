@@ -123,7 +123,8 @@ def rnnpool(code: StageCode, stage: Stage) -> Code:
     ready = f"rnp_rnnpool_ready(&rnnpool_{i}, state)"
     zeros = push.format(f"values[{source.index}].zeros, 0")
     above = [f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{", f"    {zeros}", "}"] if ph else []
-    # Several rows of windows may end below the image: each call pushes padding for one.
+    # A call pushes the padding that ends one row of windows; where there are more, calls that only give do so, too.
+    several = stage.after.count(source.rows - 1) > 1
     below = [
         f"for (int32_t pad = 0; stream->progress[{i}].taken == {source.rows} && pad < {ph} && !{ready}; pad++) {{",
         f"    {zeros}",
@@ -133,7 +134,7 @@ def rnnpool(code: StageCode, stage: Stage) -> Code:
         f"void *const state = {code.at(stage, KEPT)}, *const open = {code.at(stage, OPEN)};",
         f"const int32_t row = stream->progress[{i}].taken;",
         *if_first(f"rnp_rnnpool_begin(&rnnpool_{i}, state);"),
-        *below,
+        *(below if several else []),
         f"if ({ready}) {{",
         f"    rnp_rnnpool_give(&rnnpool_{i}, state, open, rnp_next_row(stream, {i}), {code.at(stage, SCRATCH)});",
         *(f"    {line}" for line in code.row_made(stage)),
