@@ -10,7 +10,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from rnnpool.compile.emit import compile_network, render
+from rnnpool.compile.emit import compile_network
+from rnnpool.compile.firmware import main_source
 from rnnpool.integer.detector import find_integer_head
 from rnnpool.integer.network import flash_bytes
 from rnnpool.integer.storage import load_network
@@ -42,8 +43,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="rnnpool-flash-") as name:
             folder = Path(name)
             compiled = compile_network(network, folder, head=find_integer_head(network))
-            values = {"name": compiled.name, "NAME": compiled.name.upper(), "kind": compiled.kind, "threshold": 0}
-            (folder / "main.c").write_text(render("firmware.c.j2", values))
+            (folder / "main.c").write_text(main_source(compiled))
             sources = [folder / "main.c", *compiled.sources]
             firmware = build_firmware(sources, folder, includes=compiled.includes, machine="mps2-an386")
             symbols = read_symbols(firmware.elf)

@@ -13,6 +13,7 @@ from rnnpool.cli import main
 from rnnpool.commands.firmware import fit
 from rnnpool.compile import exactness
 from rnnpool.compile.host import HostLibrary
+from rnnpool.compile.trace import Trace
 from rnnpool.integer.convert import convert
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.storage import save_network
@@ -58,6 +59,10 @@ def test_what_the_chip_found_is_printed_and_drawn(network: IntNetwork, capsys: p
     (ram,) = (line for line in lines if line.startswith("RAM"))
     assert int(ram.split()[1].replace(",", "")) > 1536
     assert any("rnp_detect_row" in line for line in lines)
+    table = lines.index("    instructions  multiply-adds  a multiply-add  layer")
+    assert "rows that arrive" in lines[table + 1]
+    counted = [node.name for node in network.nodes if any(node.name in line for line in lines[table:])]
+    assert counted == [node.name for node in network.nodes[1:]]
     with Image.open("found/00.png") as drawn, Image.open("photos/00.png") as photo:
         enlarged = photo.convert("RGB").resize(drawn.size, Image.Resampling.NEAREST)
         assert (np.asarray(drawn) != np.asarray(enlarged)).any()
@@ -75,10 +80,17 @@ def test_check_compares_many_images_here_and_some_on_the_chip(
     )
     assert lines[1] == "10 images on the emulated chip: bit for bit the simulator"
     assert lines[4].startswith("instructions")
+    assert main([*ARGUMENTS, "photos", "--check", "2", "--intermediates"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"2 images on this machine: .*, [\d,]+ numbers of \d+ other tensors, bit for .*", lines[0])
+    assert lines[1] == "2 images on the emulated chip: bit for bit the simulator, tensor by tensor"
+    assert lines[2].startswith("RAM")  # no tensor of it is fused away
+    assert main([*ARGUMENTS, "photos", "--intermediates"]) == 2
+    assert "--intermediates says what --check compares; add --check N" in capsys.readouterr().err
 
 
 @needs_gcc
-@pytest.mark.parametrize("what", ["outputs", "detections"])
+@pytest.mark.parametrize("what", ["outputs", "detections", "intermediates"])
 def test_a_wrong_bit_is_told(
     network: IntNetwork, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, what: str
 ) -> None:
@@ -91,15 +103,20 @@ def test_a_wrong_bit_is_told(
             return outputs
 
         monkeypatch.setattr(HostLibrary, "run", wrong)
+    elif what == "intermediates":
+        add = Trace.add
+        monkeypatch.setattr(Trace, "add", lambda self, tensor, row, pixels: add(self, tensor, row, pixels ^ (row == 3)))
     else:
         detect = HostLibrary.detect
         monkeypatch.setattr(HostLibrary, "detect", lambda self, image: detect(self, image)[:-1])
-    assert main([*ARGUMENTS, "photos", "--check", "1"]) == 2
+    more = ["--intermediates"] if what == "intermediates" else []
+    assert main([*ARGUMENTS, "photos", "--check", "1", *more]) == 2
     error = capsys.readouterr().err
     assert error.startswith("rnnpool: error: photos/06.png, on this machine: ")
     wanted = {
         "outputs": r"1 of the 60 numbers of output \S+ differ",
         "detections": r"detections differ: \d+, where the",
+        "intermediates": r"layer image, row 3, channel 0, pixel 0: \d+, where the simulator has \d+$",
     }
     assert re.search(wanted[what], error)
 
@@ -109,7 +126,7 @@ def test_differences_are_named(network: IntNetwork) -> None:
     truth = exactness.simulate_image(network, None, image, 0)
     assert exactness.find_difference(network, truth, truth.outputs, None) is None
     boxes = np.array([[1, 2, 3, 4, 5]])
-    found = exactness.Truth(truth.outputs, boxes)
+    found = exactness.Truth(truth.outputs, boxes, truth.tensors)
     assert exactness.find_difference(network, found, truth.outputs, boxes) is None
     for other in (None, boxes[:0], boxes + 1):
         difference = exactness.find_difference(network, found, truth.outputs, other)

@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from rnnpool.cli import main
 from rnnpool.compile.emit import compile_network
 from rnnpool.compile.firmware import run_on_chip
 from rnnpool.compile.host import HostNetwork
+from rnnpool.compile.stages import build_stages
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
@@ -204,6 +206,26 @@ def test_sums_wait_instead_of_rows(tmp_path):
             np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
 
 
+@pytest.mark.parametrize(("outputs", "kind"), [(4, "sums"), (6, "conv")])
+def test_sums_wait_also_where_they_take_as_much(outputs, kind):
+    """16 bytes a pixel of two output rows' sums against 16 input channels; 24 would be more."""
+    layers = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, outputs, 3, 1, 1))
+    network, _ = integers(layers, (1, 16, 16))
+    assert [stage.kind for stage in build_stages(network)] == ["image", "conv", kind]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(6, 2, 2), (5, 1, 3), (4, 3, 1)])
+@pytest.mark.parametrize("height", [17, 22])
+def test_several_rows_of_windows_may_end_below_the_image(kernel, stride, padding, height, tmp_path):
+    torch.manual_seed(6)
+    pool = RNNPool2d(4, 6, 4, kernel, stride, padding)
+    layers = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), pool, nn.Conv2d(16, 8, 1), nn.Conv2d(8, 3, 3, 1, 1))
+    network, images = integers(layers, (1, height, 20))
+    host = HostNetwork(compile_network(network, tmp_path, name="net"), network)
+    for image in images:
+        np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
+
+
 @needs_toolchain
 def test_face_tiny_on_the_chip(tiny, tmp_path):
     network, images = tiny
@@ -332,12 +354,37 @@ def test_unsupported_operators_are_named(tmp_path):
 def test_the_folder_builds_by_itself(tiny, tmp_path):
     compile_network(tiny[0], tmp_path)
     subprocess.run(["make", "-s", "-C", tmp_path, "CFLAGS=-Werror"], check=True, capture_output=True)
-    assert (tmp_path / "build" / "libface_tiny.a").is_file()
+    symbols = subprocess.run(
+        ["nm", "-u", tmp_path / "build" / "libface_tiny.a"], check=True, capture_output=True, text=True
+    )
+    needed = {name for name in re.findall(r"^ +U (\w+)$", symbols.stdout, re.MULTILINE) if not name.startswith("rnp_")}
+    assert needed <= {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_"}
     if missing_tools(["arm-none-eabi-gcc"]) is None:
         subprocess.run(["make", "-s", "-C", tmp_path, "clean"], check=True)
         subprocess.run(["make", "-s", "-C", tmp_path, "TARGET=cortex-m4", "CFLAGS=-Werror"], check=True)
     readme = (tmp_path / "README.md").read_text()
     assert "61 x 47, 1 byte a pixel" in readme
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
+def test_the_folder_is_part_of_a_cmake_project(tiny, tmp_path):
+    compile_network(tiny[0], tmp_path / "net", name="net", head=find_integer_head(tiny[0]))
+    (tmp_path / "CMakeLists.txt").write_text("""\
+cmake_minimum_required(VERSION 3.13)
+project(user C)
+add_subdirectory(net)
+add_executable(user user.c)
+target_link_libraries(user net)
+""")
+    (tmp_path / "user.c").write_text("""\
+#include "net.h"
+static uint64_t arena[NET_ARENA_BYTES / 8];
+static rnp_detection found[NET_DETECTIONS];
+int main(void) { return net_begin(arena, sizeof arena, found) == NET_OK ? 0 : 1; }
+""")
+    for command in (["cmake", "-S", tmp_path, "-B", tmp_path / "build"], ["cmake", "--build", tmp_path / "build"]):
+        subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([tmp_path / "build" / "user"], check=True)
 
 
 @pytest.mark.parametrize("head", [True, False], ids=["detections", "rows"])
@@ -365,8 +412,12 @@ def test_the_readme_shows_a_program_that_runs(tiny, tmp_path, head):
 def test_targets(tiny, tmp_path):
     network, images = tiny
     portable = compile_network(network, tmp_path / "c99", target="c99")
-    assert not list(portable.folder.rglob("*.S"))
-    assert "#define RNP_USE_M4_DSP 0" in (portable.folder / "runtime" / "rnp_config.h").read_text()
+    assert not [path for pattern in ("*.S", "*_sse2.h") for path in portable.folder.rglob(pattern)]
+    config = (portable.folder / "runtime" / "rnp_config.h").read_text()
+    assert "#define RNP_USE_M4_DSP 0\n#define RNP_USE_SSE2 0\n" in config
+    image = HostNetwork(portable, network).run(images[0])
+    for ours, simulated in zip(image, network.run(images[0]), strict=True):
+        np.testing.assert_array_equal(ours, simulated)
     if missing_tools() is None:
         outputs = run_on_chip(portable, network, images[:1]).outputs[0]
         for ours, simulated in zip(outputs, network.run(images[0]), strict=True):

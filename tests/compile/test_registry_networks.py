@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from rnnpool.compile.emit import compile_network
+from rnnpool.compile.emit import compile_network, multiply_adds
 from rnnpool.compile.host import HostNetwork
 from rnnpool.compile.stages import build_stages
+from rnnpool.cost.count import count
 from rnnpool.errors import InputError
 from rnnpool.integer.convert import convert
 from rnnpool.models import create_model
@@ -16,11 +17,13 @@ from rnnpool.target.toolchain import missing_tools
 
 needs_host_gcc = pytest.mark.skipif(missing_tools(["gcc"]) is not None, reason=f"host C: {missing_tools(['gcc'])}")
 
-# What each adds: L2 norms and a predictor of stride 2; RNNPool in a classifier; no RNNPool at all.
+# What each adds: L2 norms, a predictor in groups and of stride 2; RNNPool in a classifier; no RNNPool at all; no row
+# that outlives its arrival.
 NETWORKS = {
     "face-quant": (3, 128, 128),
     "mobilenet_v2_035-rnnpool": (3, 72, 64),
     "mlperf_vww": (3, 40, 48),
+    "pooled-rnnpool": (3, 32, 32),
 }
 
 
@@ -44,6 +47,15 @@ def test_networks_run_bit_for_bit(name, tmp_path):
     for ours, simulated in zip(host.run(images[1]), network.run(images[1]), strict=True):
         np.testing.assert_array_equal(ours, simulated)
         assert ours.std() > 10  # a network that says nothing would pass everything
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_multiply_adds_are_the_graphs(name):
+    """No more are executed than what windows share, counted once."""
+    module, shape = create_model(name), NETWORKS[name]
+    images = [np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)]
+    network = convert(module, shape, images, method="minmax").network
+    assert sum(multiply_adds(node) for node in network.nodes) == count(module, shape).madds.shared
 
 
 @needs_host_gcc

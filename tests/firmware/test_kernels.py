@@ -54,6 +54,9 @@ def odd_cases(rng) -> list[KernelCase]:
     kernel, stride = (draw(1, 3), draw(1, 3)), (draw(1, 2), draw(1, 2))
     padding = (kernel[0] // 2, kernel[1] // 2)
     tall = random_map(rng, draw(1, 4), max(height, 3), max(width, 3))
+    groups, parts = draw(2, 4), random_map(rng, draw(1, 3), max(height, 3), max(width, 3))
+    parts = np.concatenate([random_map(rng, len(parts), *parts.shape[1:]) for _ in range(groups)])
+    sizes = (groups * outputs, len(parts), kernel, stride, padding)
     inner = 4 * draw(1, 5)
     expand = random_conv(rng, inner, channels)
     project = replace(random_conv(rng, outputs, inner), zero_in=expand.zero_out)
@@ -83,6 +86,9 @@ def odd_cases(rng) -> list[KernelCase]:
     return [
         conv_case(random_conv(rng, outputs, channels), x),
         conv_case(random_conv(rng, outputs, tall.shape[0], kernel, stride, padding), tall),
+        conv_case(random_conv(rng, draw(1, 9), tall.shape[0], kernel, stride, padding), tall, wide=True),
+        conv_case(random_conv(rng, *sizes, groups=groups), parts),
+        conv_case(random_conv(rng, *sizes, groups=groups), parts, wide=True),
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (1, 1), (1, 1), depthwise=True), x),
         depthwise_case(random_conv(rng, channels, channels, (3, 3), (2, 2), (1, 1), depthwise=True), x),
         expand_project_case(expand, project, row),
@@ -112,11 +118,17 @@ def compare(cases: list[KernelCase], results: list[Result]) -> None:
 
 
 @needs_host_gcc
-def test_portable_kernels_on_the_host():
+@pytest.mark.parametrize("defines", [(), ("RNP_USE_SSE2=0",)], ids=["as it comes", "portable"])
+def test_kernels_on_the_host(defines):
+    """As it comes is with vectors on x86."""
     rng = np.random.default_rng(1)
     cases = [case for _ in range(12) for case in odd_cases(rng)]
     results = run_cases_on_host(
-        [case.case for case in cases], runtime_sources(portable=True), [RUNTIME_FOLDER], headers=HEADERS
+        [case.case for case in cases],
+        runtime_sources(portable=True),
+        [RUNTIME_FOLDER],
+        headers=HEADERS,
+        defines=defines,
     )
     compare(cases, results)
 

@@ -32,6 +32,22 @@ def test_layers_compute_what_the_module_does(name: str) -> None:
         torch.testing.assert_close(b, a, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "groups", "kept"),
+    [(6, 8, 2, 2), (6, 12, 3, 3), (4, 8, 4, 4), (4, 4, 4, 1), (6, 9, 3, 1), (4, 2, 2, 1)],
+    ids=["two", "three", "two outputs a channel", "depthwise", "odd", "one output a group"],
+)
+def test_groups_stay_groups_where_kernels_have_them(inputs: int, outputs: int, groups: int, kept: int) -> None:
+    torch.manual_seed(0)
+    module = nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups).double()
+    network = fused(module, (inputs, 5, 4))
+    (layer,) = (layer for layer in network.layers if isinstance(layer, Convolution))
+    assert (layer.groups, layer.depthwise) == (kept, inputs == outputs == groups)
+    x = torch.rand(2, inputs, 5, 4, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(network.run(x)[0], module(x), rtol=1e-9, atol=1e-9)
+
+
 def test_layers_take_other_sizes_than_the_graph_was_made_for() -> None:
     module, shape = build("pyramid")
     x = torch.rand(1, 1, shape[1] + 9, shape[2] - 7)
@@ -70,8 +86,9 @@ def test_a_map_that_others_read_as_well_is_not_clipped() -> None:
             y = self.conv(x).mean((2, 3))
             return torch.relu(y), self.last(y)
 
+    torch.manual_seed(0)
     module = Net().double()
-    x = torch.rand(3, 1, 6, 6, dtype=torch.float64)
+    x = torch.rand(3, 1, 6, 6, dtype=torch.float64) - 0.5
     wanted = module(x)
     assert (wanted[0] == 0).any(), "the ReLU must matter"
     for a, b in zip(wanted, fused(module, (1, 6, 6)).run(x), strict=True):

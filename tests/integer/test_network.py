@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from small_nets import NETS, converted, images_of
 
@@ -79,6 +80,18 @@ def test_files_hold_everything(name: str, tmp_path: Path) -> None:
     save_network(again, tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
     assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["net.safetensors"]
+
+
+def test_files_of_before_there_were_groups(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_network(network := converted("pyramid").network, path)
+    with safe_open(path, framework="numpy") as file:
+        text = file.metadata()["rnnpool_integer"]
+    assert '"groups": 1' in text
+    save_file(load_file(path), path, metadata={"rnnpool_integer": text.replace(', "groups": 1', "")})
+    image = images_of(network.image.shape)[0]
+    for a, b in zip(load_network(path).run(image), network.run(image), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

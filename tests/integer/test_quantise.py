@@ -65,7 +65,8 @@ def slow_convolution(op: IntConv, x: np.ndarray, low: int, high: int) -> np.ndar
         for c, u, v in np.ndindex(per_output, kh, kw):
             row, column = i * sh + u - ph, j * sw + v - pw
             inside = 0 <= row < height and 0 <= column < width
-            byte = int(x[o if op.depthwise else c, row, column]) if inside else op.zero_in
+            first = o if op.depthwise else o // (outputs // op.groups) * per_output
+            byte = int(x[first + c, row, column]) if inside else op.zero_in
             total += int(op.weights[o, c, u, v]) * byte
         assert abs(total) < 2**23
         result[o, i, j] = min(max((total * int(op.multiplier[o]) + 2**31) >> 32, low), high)

@@ -31,17 +31,17 @@ is compared with the simulator's, bit for bit. Needs arm-none-eabi-gcc and qemu-
 cycles and seconds (at 168 MHz) are estimates.
 
 --check N compares on N of the images, evenly spaced, with the same C compiled for this machine by gcc, and on the chip
-with the first 10 of them; all detections count, whatever they score.
+with the first 10 of them; all detections count, whatever they score. --intermediates compares every row of every
+tensor that the C holds as well, in builds of their own that show them, and says which tensors it never holds.
 
 examples:
   rnnpool firmware face-tiny photo.jpg --out found
   rnnpool firmware face-tiny-int8.safetensors photo.jpg --layers
-  rnnpool firmware face-tiny WIDER_FACE/WIDER_val --check 200
+  rnnpool firmware face-tiny WIDER_FACE/WIDER_val --check 200 --intermediates
 
 Exit status. 0: all bits agree. 1: they do, and some images could not be read. 2: an error, or a bit that differs.
 """
 
-ON_CHIP = 10  # images of --check that the emulator runs
 _CLASSES = 5  # how many of a classifier's are printed
 
 
@@ -63,12 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", metavar="T", type=float, default=0.4, help="of detections (default: 0.4)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="write annotated pictures here, as PNG")
     parser.add_argument("--check", metavar="N", type=int, help="compare N images on this machine, 10 on the chip")
-    parser.add_argument("--layers", action="store_true", help="print the costs of each function")
+    parser.add_argument("--intermediates", action="store_true", help="with --check: compare every tensor, row by row")
+    parser.add_argument("--layers", action="store_true", help="print the costs of each layer and of each function")
 
 
 def run(args: argparse.Namespace) -> int:
     from rnnpool.commands.detect import check_folder
     from rnnpool.commands.image_files import copy_paths, find_images
+    from rnnpool.compile.check import check
     from rnnpool.compile.emit import compile_network
     from rnnpool.compile.exactness import InexactError
     from rnnpool.integer.detector import find_integer_head
@@ -77,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--threshold is {args.threshold:g}; a score is 0..1")
     if args.check is not None and args.check < 1:
         raise InputError(f"--check is {args.check}; it is a number of images, 1 or more")
+    if args.intermediates and args.check is None:
+        raise InputError("--intermediates says what --check compares; add --check N")
     network = open_integers(args.network)
     head = find_integer_head(network)
     if args.out is not None and (head is None or args.check is not None):
@@ -98,11 +102,16 @@ def run(args: argparse.Namespace) -> int:
                 copies = None if args.out is None else copy_paths([photo.file for photo in photos], args.out)
                 measured = _show(compiled, network, photos, args.threshold, copies, args.machine)
             else:
-                measured = _check(compiled, network, photos, args.machine)
+                named = [(str(photo.file.path), photo.pixels) for photo in photos]
+                measured = check(compiled, network, named, machine=args.machine, intermediates=args.intermediates)
+            layers = _layer_costs(compiled, network, photos[0], args.machine) if args.layers else []
         except InexactError as error:
             print(f"rnnpool: error: {error}", file=sys.stderr)
             return 2
-    _print_costs(measured, layers=args.layers)
+    _print_costs(measured)
+    if args.layers:
+        print(*layers, sep="\n")
+        _print_functions(measured)
     return 1 if problems else 0
 
 
@@ -116,6 +125,7 @@ def _show(
 ) -> "Measured":
     """Run all images on the chip; print and draw what it found."""
     from rnnpool.commands.detect import describe, write_copy
+    from rnnpool.compile.check import expect_the_same
     from rnnpool.compile.exactness import simulate_image
     from rnnpool.compile.firmware import run_on_chip
     from rnnpool.integer.head import SCORE
@@ -125,7 +135,7 @@ def _show(
     measured = run_on_chip(compiled, network, images, machine=machine, profile=True, threshold=limit)
     for number, photo in enumerate(photos):
         truth = simulate_image(network, compiled.head, photo.pixels, limit)
-        _expect_the_same(network, truth, measured, number, f"{photo.file.path}, on the chip")
+        expect_the_same(network, truth, measured, number, f"{photo.file.path}, on the chip")
         if truth.detections is not None:
             faces = _faces(truth.detections, photo)
             copy = None if copies is None else copies[number]
@@ -140,44 +150,24 @@ def _show(
     return measured
 
 
-def _check(compiled: "Compiled", network: "IntNetwork", photos: Sequence[Photo], machine: str) -> "Measured":
-    """Compare all images on this machine, and the first on the chip."""
-    from rnnpool.compile.exactness import InexactError, find_difference, simulate_image
+def _layer_costs(compiled: "Compiled", network: "IntNetwork", photo: Photo, machine: str) -> list[str]:
+    """Lines that say what each layer takes for an image, in the order in which they run; joint ones as one."""
+    from rnnpool.compile.emit import multiply_adds
     from rnnpool.compile.firmware import run_on_chip
-    from rnnpool.compile.host import HostNetwork
 
-    host = HostNetwork(compiled, network)
-    truths, numbers, detections = [], 0, 0
-    for photo in photos:
-        truth = simulate_image(network, compiled.head, photo.pixels, 0)
-        outputs = host.run(photo.pixels)
-        found = None if compiled.head is None else host.detect(photo.pixels)
-        difference = find_difference(network, truth, outputs, found)
-        if difference is not None:
-            raise InexactError(f"{photo.file.path}, on this machine: {difference}")
-        truths.append(truth)
-        numbers += truth.numbers
-        detections += 0 if truth.detections is None else len(truth.detections)
-    counts = f"{numbers:,} outputs" + ("" if compiled.head is None else f", {detections:,} detections")
-    print(f"{len(photos)} images on this machine: {counts}, bit for bit the simulator", flush=True)
-    chosen = photos[:ON_CHIP]
-    measured = run_on_chip(compiled, network, [photo.pixels for photo in chosen], machine=machine, profile=True)
-    for number, photo in enumerate(chosen):
-        _expect_the_same(network, truths[number], measured, number, f"{photo.file.path}, on the chip")
-    print(f"{len(chosen)} images on the emulated chip: bit for bit the simulator")
-    return measured
+    counts = run_on_chip(compiled, network, [photo.pixels], machine=machine, timed=True).stages
+    assert counts is not None
+    lines = [f"  {'instructions':>14} {'multiply-adds':>14} {'a multiply-add':>15}  layer"]
+    for stage, instructions in zip(compiled.plan.stages, counts, strict=True):
+        macs = sum(multiply_adds(node) for node in stage.ints)
+        names = [node.name for node in (*stage.ints, *([stage.added] if stage.added else []))]
+        what = f"{', '.join(names)} ({stage.kind})" if stage.index else "rows that arrive"
+        rate = f"{macs:>14,} {instructions / macs:>15.2f}" if macs else " " * 30
+        lines.append(f"  {instructions:>14,} {rate}  {what}")
+    return lines
 
 
-def _expect_the_same(network: "IntNetwork", truth: "Truth", measured: "Measured", number: int, where: str) -> None:
-    from rnnpool.compile.exactness import InexactError, find_difference
-
-    found = None if measured.detections is None else measured.detections[number]
-    difference = find_difference(network, truth, measured.outputs[number], found)
-    if difference is not None:
-        raise InexactError(f"{where}: {difference}")
-
-
-def _print_costs(measured: "Measured", *, layers: bool) -> None:
+def _print_costs(measured: "Measured") -> None:
     assert measured.profile is not None
     instructions = max(measured.instructions)
     cycles = measured.cycles_per_instruction * instructions
@@ -185,10 +175,13 @@ def _print_costs(measured: "Measured", *, layers: bool) -> None:
     print(f"flash         {measured.flash:>12,} bytes")
     print(f"instructions  {instructions:>12,} an image{', the longest' if len(set(measured.instructions)) > 1 else ''}")
     print(f"cycles        {cycles:>12,.0f} estimated, {measured.seconds:.2f} s at 168 MHz")
-    if layers:
-        for name, cost in measured.profile.functions.items():
-            if cost.instructions * 1000 > measured.profile.total.instructions:
-                print(f"  {cost.instructions / len(measured.instructions):>12,.0f} instructions  {name}")
+
+
+def _print_functions(measured: "Measured") -> None:
+    assert measured.profile is not None
+    for name, cost in measured.profile.functions.items():
+        if cost.instructions * 1000 > measured.profile.total.instructions:
+            print(f"  {cost.instructions / len(measured.instructions):>12,.0f} instructions  {name}")
 
 
 def _spread(files: "list[ImageFile]", count: int) -> "list[ImageFile]":

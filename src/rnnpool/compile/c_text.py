@@ -26,8 +26,8 @@ def one_row(index: int, source: Stage) -> list[str]:
     """Of a stage whose row comes from one row of its source's."""
     return [
         "int32_t stride;",
-        f"const int32_t row = stream.progress[{index}].made;",
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+        f"const int32_t row = stream->progress[{index}].made;",
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
     ]
 
 

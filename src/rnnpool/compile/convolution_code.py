@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def conv(code: StageCode, stage: Stage) -> Code:
-    """A dense convolution."""
+    """A dense convolution, or a grouped one."""
     op = stage.ints[0].op
     assert isinstance(op, IntConv)
     i, (source,) = stage.index, stage.sources[:1]
@@ -32,11 +32,11 @@ def conv(code: StageCode, stage: Stage) -> Code:
     pack = pack_nibbles if stage.nibbles else pack_pointwise
     weights = code.keep(stage, "weights", pack(op))
     stride, zero = code.place(stage)
-    outputs = round_up(len(op.weights), 2)
-    constants = [
-        f"static const rnp_conv conv_{i} = {{{{{op.weights.shape[1]}, {kh}, {kw}, {sw}, {pw}}}, {weights}, "
-        f"{outputs}, {stage.width}, {stride}, {zero}}};"
-    ]
+    outputs = round_up(len(op.weights), 2) // op.groups
+    numbers = (
+        f"{{{{{op.weights.shape[1]}, {kh}, {kw}, {sw}, {pw}}}, {weights}, {outputs}, {stage.width}, {stride}, {zero}}}"
+    )
+    constants = [f"static const rnp_conv conv_{i} = {numbers};"]
     if stage.nibbles or stage.dense:
         call = f"(&conv_{i}, from, stride, {{}}, {code.at(stage, SCRATCH)});"
         kernel = "rnp_dense_row" if stage.dense else "rnp_nibbles_conv_row"
@@ -44,10 +44,13 @@ def conv(code: StageCode, stage: Stage) -> Code:
     body = [
         f"const uint8_t *rows[{kh}];",
         f"int32_t strides[{kh}];",
-        f"const int32_t row = stream.progress[{i}].made;",
-        f"rnp_find_rows(&stream, {source.index}, row * {sh} - {ph}, {kh}, rows, strides);",
+        f"const int32_t row = stream->progress[{i}].made;",
+        f"rnp_find_rows(stream, {source.index}, row * {sh} - {ph}, {kh}, rows, strides);",
     ]
     call = f"(&conv_{i}, rows, strides, {{}}, {code.at(stage, SCRATCH)});"
+    if op.groups > 1:
+        constants = [f"static const rnp_grouped conv_{i} = {{{numbers}, {op.groups}}};"]
+        return _finish(code, stage, constants, body, "rnp_grouped_row", call)
     return _finish(code, stage, constants, body, "rnp_conv_row", call)
 
 
@@ -84,14 +87,14 @@ def depthwise(code: StageCode, stage: Stage) -> Code:
     body = [
         "const uint8_t *rows[3];",
         "int32_t strides[3];",
-        f"const int32_t row = stream.progress[{i}].made;",
-        f"rnp_find_rows(&stream, {source.index}, row * {op.stride[0]} - 1, 3, rows, strides);",
-        f"uint8_t *const out = rnp_next_row(&stream, {i});",
+        f"const int32_t row = stream->progress[{i}].made;",
+        f"rnp_find_rows(stream, {source.index}, row * {op.stride[0]} - 1, 3, rows, strides);",
+        f"uint8_t *const out = rnp_next_row(stream, {i});",
         f"rnp_depthwise_row(&depthwise_{i}, rows, strides, out);",
     ]
     if stage.added is not None:
         constants, body = _in_place_sum(code, stage, constants, body)
-    return constants, [*body, f"rnp_row_made(&stream, {i});"]
+    return constants, [*body, *code.row_made(stage)]
 
 
 def expand(code: StageCode, stage: Stage) -> Code:
@@ -116,16 +119,16 @@ def expand(code: StageCode, stage: Stage) -> Code:
         "const uint8_t *rows[2];",
         "int32_t strides[2];",
         f"void *const state = {code.at(stage, KEPT)};",
-        f"const int32_t row = stream.progress[{i}].made;",
+        f"const int32_t row = stream->progress[{i}].made;",
         *if_first(f"rnp_expand_begin(&expand_{i}, state);"),
-        f"rnp_find_rows(&stream, {source.index}, row * 2, 2, rows, strides);",
+        f"rnp_find_rows(stream, {source.index}, row * 2, 2, rows, strides);",
     ]
     if source.rows % 2:
         body += [f"if (row == {stage.rows - 1}) {{", "    rows[1] = NULL;", "}"]
     return constants, [
         *body,
-        f"rnp_expand_row(&expand_{i}, state, rows, strides, rnp_next_row(&stream, {i}), {code.at(stage, SCRATCH)});",
-        f"rnp_row_made(&stream, {i});",
+        f"rnp_expand_row(&expand_{i}, state, rows, strides, rnp_next_row(stream, {i}), {code.at(stage, SCRATCH)});",
+        *code.row_made(stage),
     ]
 
 
@@ -146,14 +149,14 @@ def sums(code: StageCode, stage: Stage) -> Code:
     return constants, [
         f"void *const state = {code.at(stage, KEPT)};",
         f"int16_t *const out = (int16_t *)(void *)({code.at(stage, OUTPUT)});",
-        f"const int32_t row = stream.progress[{i}].taken++;",
+        f"const int32_t row = stream->progress[{i}].taken++;",
         *if_first(call.format(f"-1, values[{source.index}].zeros, 0")),
         "int32_t stride;",
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
         call.format("row, from, stride"),
         "if (row > 0) {",
-        f"    stream.progress[{i}].made++;",
-        f"    give(c, {number}, row - 1, out);",
+        f"    stream->progress[{i}].made++;",
+        f"    give(stream, {number}, row - 1, out);",
         "}",
     ]
 
@@ -167,13 +170,13 @@ def _finish(code: StageCode, stage: Stage, constants: list[str], body: list[str]
             *body,
             f"int16_t *const out = (int16_t *)(void *)({code.at(stage, OUTPUT)});",
             f"{kernel}_i16{call.format('out')}",
-            f"stream.progress[{i}].made++;",
-            f"give(c, {number}, row, out);",
+            f"stream->progress[{i}].made++;",
+            f"give(stream, {number}, row, out);",
         ]
-    body = [*body, f"uint8_t *const out = rnp_next_row(&stream, {i});", kernel + call.format("out")]
+    body = [*body, f"uint8_t *const out = rnp_next_row(stream, {i});", kernel + call.format("out")]
     if stage.added is not None:
         constants, body = _in_place_sum(code, stage, constants, body)
-    return constants, [*body, f"rnp_row_made(&stream, {i});"]
+    return constants, [*body, *code.row_made(stage)]
 
 
 def _in_place_sum(code: StageCode, stage: Stage, constants: list[str], body: list[str]) -> Code:
@@ -186,7 +189,8 @@ def _in_place_sum(code: StageCode, stage: Stage, constants: list[str], body: lis
     a, b = operands if own_first else operands[::-1]
     return [*constants, add_constant(stage)], [
         *body,
+        code.trace(stage, stage.ints[-1]),
         "int32_t other_stride;",
-        f"const uint8_t *const other = rnp_find_row(&stream, {stage.other.index}, row, &other_stride);",
+        f"const uint8_t *const other = rnp_find_row(stream, {stage.other.index}, row, &other_stride);",
         f"rnp_add_row(&add_{stage.index}, {', '.join(a)}, {', '.join(b)}, out, {stride});",
     ]

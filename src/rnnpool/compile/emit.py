@@ -70,7 +70,7 @@ def compile_network(
         cuts: as ``schedule.plan_arena`` takes them; the best by default.
         head: how the outputs become detections (``integer.detector.find_integer_head``); None: the code gives class
             scores where the only output is a vector, else the rows of all outputs.
-        target: "cortex-m4" makes the Makefile cross-compile, "c99" leaves the assembly out; "any" has both ways.
+        target: "cortex-m4" makes the Makefile cross-compile, "c99" leaves assembly and vectors out; "any": both ways.
 
     Raises:
         InputError: an operator without a kernel, more cells than a detection can name, or jinja2 is missing.
@@ -98,7 +98,7 @@ def compile_network(
         "outputs": [_output(network, number) for number in network.outputs],
         "lands": LANDS,
         "image_zero": zero_point(plan.stages[0]),
-        "ring_slots": comma_lines(emitter.ring_slots or [0]),
+        "ring_slots": comma_lines(emitter.ring_slots),
         "schedule": comma_lines([entry for entries in plan.acts for entry in entries]),
         "schedule_end": comma_lines(offsets.tolist()),
     }
@@ -118,15 +118,18 @@ def compile_network(
 
 
 def _copy_runtime(folder: Path, *, portable: bool) -> None:
-    """The kernels; ``portable``: without assembly, on every core."""
+    """The kernels; ``portable``: without assembly and vectors, on every core."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in RUNTIME_FOLDER.iterdir():
-        if path.suffix in (".c", ".h") or (path.suffix == ".S" and not portable):
+        special = path.suffix == ".S" or path.stem.endswith("_sse2")
+        if path.suffix in (".c", ".h", ".S") and not (portable and special):
             shutil.copyfile(path, folder / path.name)
     if portable:
         config = folder / "rnp_config.h"
         guard = "#define RNP_CONFIG_H\n"
-        write_text(config, config.read_text().replace(guard, f"{guard}\n#define RNP_USE_M4_DSP 0\n"))
+        write_text(
+            config, config.read_text().replace(guard, f"{guard}\n#define RNP_USE_M4_DSP 0\n#define RNP_USE_SSE2 0\n")
+        )
 
 
 def multiply_adds(node: IntNode) -> int:

@@ -20,6 +20,7 @@ class Truth:
 
     outputs: list[NDArray[np.int16]]
     detections: NDArray[np.int64] | None  # (n, 5), as ``IntHead.detect`` gives them
+    tensors: list[NDArray]  # of all nodes, the outputs among them
 
     @property
     def numbers(self) -> int:
@@ -29,8 +30,9 @@ class Truth:
 
 def simulate_image(network: IntNetwork, head: IntHead | None, image: NDArray[np.uint8], threshold: int) -> Truth:
     """Bytes (C, H, W) -> what a compiled network has to give; ``threshold`` as ``IntHead.detect`` takes it."""
-    outputs = network.run(image)
-    return Truth(outputs, None if head is None else head.detect(outputs, threshold))
+    tensors: list[NDArray] = []
+    outputs = network.run(image, lambda _, value: tensors.append(value))
+    return Truth(outputs, None if head is None else head.detect(outputs, threshold), tensors)
 
 
 def find_difference(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnpool.compile.emit import Compiled, output_order, render
 from rnnpool.compile.pack import round_up
 from rnnpool.compile.results import DETECTION, read_detections
+from rnnpool.compile.trace import TRACING, Trace, read_traces
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
 from rnnpool.integer.network import IntNetwork
@@ -18,6 +19,8 @@ from rnnpool.target.build import build_firmware
 from rnnpool.target.counting import Profile
 from rnnpool.target.emulator import run_firmware
 from rnnpool.target.machines import CLOCK_HZ
+
+TIMING = "RNP_TIMING=1"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class Measured:
     flash: int
     profile: Profile | None = field(repr=False)  # of the whole program
     detections: list[NDArray[np.int64]] | None = field(repr=False)  # per image as ``IntHead.detect`` has them
+    # Of builds that show what is inside; their other costs are not those of the network alone.
+    traces: list[Trace] | None = field(repr=False)  # per image
+    stages: list[int] | None = field(repr=False)  # instructions by stage, of all images; [0]: what belongs to none
 
     @property
     def cycles_per_instruction(self) -> float:
@@ -44,6 +50,12 @@ class Measured:
         return self.instructions[0] * self.cycles_per_instruction / CLOCK_HZ
 
 
+def main_source(compiled: Compiled, *, threshold: int = 0, traced: bool = False, timed: bool = False) -> str:
+    """The C of a program that feeds images to the network and writes what comes of them; see ``run_on_chip``."""
+    values = {"name": compiled.name, "NAME": compiled.name.upper(), "kind": compiled.kind, "threshold": threshold}
+    return render("firmware.c.j2", {**values, "traced": traced, "timed": timed, "stages": len(compiled.plan.stages)})
+
+
 def run_on_chip(
     compiled: Compiled,
     network: IntNetwork,
@@ -53,23 +65,27 @@ def run_on_chip(
     profile: bool = False,
     defines: Sequence[str] = (),
     threshold: int = 0,
+    traced: bool = False,
+    timed: bool = False,
 ) -> Measured:
     """Build the firmware of ``compiled`` and run it on images (C, H, W).
 
     Args:
         threshold: of detections, as ``IntHead.detect`` takes it.
+        traced: write every row of every tensor to a file as well.
+        timed: count the instructions of every stage.
 
     Raises:
         InputError: an image of another shape; no toolchain.
+        RuntimeError: the firmware failed.
     """
     for image in images:
         if image.dtype != np.uint8 or image.shape != network.image.shape:
             raise InputError(f"an image is {image.dtype} {image.shape}; {network.name} takes {network.image.shape}")
+    defines = [*defines, *([TRACING] if traced else []), *([TIMING] if timed else [])]
     with tempfile.TemporaryDirectory(prefix="rnnpool-firmware-") as name:
         folder = Path(name)
-        names = {"name": compiled.name, "NAME": compiled.name.upper()}
-        values = {**names, "kind": compiled.kind, "threshold": threshold}
-        write_text(folder / "main.c", render("firmware.c.j2", values))
+        write_text(folder / "main.c", main_source(compiled, threshold=threshold, traced=traced, timed=timed))
         firmware = build_firmware(
             [folder / "main.c", *compiled.sources], folder, machine=machine, includes=compiled.includes, defines=defines
         )
@@ -89,6 +105,10 @@ def run_on_chip(
         firmware.sizes.flash,
         run.profile,
         _detections(run.files["boxes.bin"], len(images)) if compiled.kind == "detections" else None,
+        read_traces(run.files["trace.bin"], compiled.plan, network) if traced else None,
+        [firmware.machine.instructions(int(ticks)) for ticks in np.frombuffer(run.files["stages.bin"], "<u4")]
+        if timed
+        else None,
     )
 
 

@@ -153,8 +153,15 @@ class HostNetwork(HostLibrary):
         super().__init__(path, compiled.name, network, compiled.head)
 
 
-def build_library(compiled: Compiled, path: Path, flags: Sequence[str] = ("-O2",)) -> Path:
-    """The network's C as a shared library for this machine, which also tells how large an arena is.
+def build_library(
+    compiled: Compiled,
+    path: Path,
+    flags: Sequence[str] = ("-O2",),
+    *,
+    defines: Sequence[str] = (),
+    more: Sequence[Path] = (),
+) -> Path:
+    """The network's C, and ``more`` of it, as a shared library for this machine, which also tells an arena's size.
 
     Raises:
         InputError: no gcc.
@@ -164,5 +171,5 @@ def build_library(compiled: Compiled, path: Path, flags: Sequence[str] = ("-O2",
     header, constant = f"{compiled.name}.h", f"{compiled.name.upper()}_ARENA_BYTES"
     write_text(size, f'#include "{header}"\nextern const size_t {_ARENA_BYTES};\n'
                f"const size_t {_ARENA_BYTES} = {constant};\n")  # fmt: skip
-    sources = [size, *(source for source in compiled.sources if source.suffix == ".c")]
-    return build_shared_library(sources, path, includes=compiled.includes, optimise=flags)
+    sources = [size, *more, *(source for source in compiled.sources if source.suffix == ".c")]
+    return build_shared_library(sources, path, includes=compiled.includes, defines=defines, optimise=flags)

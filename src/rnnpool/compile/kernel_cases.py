@@ -33,6 +33,7 @@ HEADERS = (
     "rnp_depthwise.h",
     "rnp_expand.h",
     "rnp_fastgrnn.h",
+    "rnp_grouped.h",
     "rnp_l2norm.h",
     "rnp_mean.h",
     "rnp_nibbles.h",
@@ -84,20 +85,26 @@ def with_padding(y: NDArray[np.uint8], zero_point: int) -> NDArray[np.uint8]:
     return np.pad(y, ((0, 0), (0, 0), (0, pad)), constant_values=zero_point)
 
 
-def conv_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
-    """A whole map (C, H, W) through rnp_conv_row."""
-    y = conv.run(x)
+def conv_case(conv: IntConv, x: NDArray[np.uint8], *, wide: bool = False) -> KernelCase:
+    """A whole map (C, H, W) through rnp_conv_row, or rnp_grouped_row; ``wide``: with int16 output."""
+    y: NDArray = conv.run_i16(x) if wide else conv.run(x)
     (outputs, height_out, width_out), (channels, height, width) = y.shape, x.shape
     kh, kw = conv.weights.shape[2:]
     sh, sw = conv.stride
     ph, pw = conv.padding
     # Tiles of 4 outputs read further than the last window.
     source = PlanarMap.of(x, max(pw, 1), conv.zero_in, slack=sw * 4 + kw)
-    even = round_up(outputs, 2)
+    even, pitch = round_up(outputs, 2), row_pitch(width_out)
+    row_out = round_up(width_out) * even if wide else even * pitch  # numbers
+    out = "@out + y" if wide else f"@out + {LEFT} + y"
+    layer = f"""{{{{{channels // conv.groups}, {kh}, {kw}, {sw}, {pw}}}, @weights, {even // conv.groups}, {width_out},
+                 {even if wide else pitch}, {conv.zero_out}}}"""
+    kernel = "rnp_conv"
+    if conv.groups > 1:
+        kernel, layer = "rnp_grouped", f"{{{layer}, {conv.groups}}}"
     code = f"""
-    const rnp_conv layer = {{{{{channels}, {kh}, {kw}, {sw}, {pw}}}, @weights, {even}, {width_out},
-                             {row_pitch(width_out)}, {conv.zero_out}}};
-    if (rnp_conv_buffer_size(&layer) > sizeof @buffer) {{ board_exit(3); }}
+    const {kernel} layer = {layer};
+    if ({kernel}_buffer_size(&layer) != sizeof @buffer) {{ board_exit(3); }}
     for (int32_t y = 0; y < {height_out}; y++) {{
         const uint8_t *rows[{kh}];
         int32_t strides[{kh}];
@@ -106,22 +113,25 @@ def conv_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:
             rows[i] = outside ? @zeros + {LEFT} : @x + {LEFT} + row * {source.row};
             strides[i] = outside ? 0 : {source.pitch};
         }}
-        rnp_conv_row(&layer, rows, strides, @out + {LEFT} + y * {even * row_pitch(width_out)}, @buffer);
+        {kernel}_row{"_i16" if wide else ""}(&layer, rows, strides, {out} * {row_out}, @buffer);
     }}"""
     arrays: dict[str, NDArray] = {
         "x": source.memory,
         "zeros": np.full(LEFT + source.pitch + sw * 4 + kw, conv.zero_in, np.uint8),
         "weights": pack_pointwise(conv),
-        "buffer": np.zeros(round_up(channels * kh * kw) * 8, np.uint8),
-        "out": np.zeros(LEFT + height_out * even * row_pitch(width_out), np.uint8),
+        "buffer": np.zeros(round_up(conv.weights[0].size) * 8, np.uint8),
+        "out": np.zeros(height_out * row_out, np.int16) if wide else np.zeros(LEFT + height_out * row_out, np.uint8),
     }
 
     def read(arrays: Mapping[str, NDArray]) -> NDArray:
+        if wide:
+            return arrays["out"].reshape(height_out, -1, even)[:, :width_out, :outputs].transpose(2, 0, 1)
         return read_map(arrays["out"], even, height_out, width_out)[:outputs]
 
-    name = f"conv {kh}x{kw} s{sw}, {height}x{width}x{channels} -> {outputs}"
+    groups = f" in {conv.groups} groups" if conv.groups > 1 else ""
+    name = f"conv {kh}x{kw} s{sw}{groups}, {height}x{width}x{channels} -> {outputs}"
     macs = y.size * conv.weights[0].size
-    return KernelCase(name, Case(code, arrays), read, with_padding(y, conv.zero_out), macs)
+    return KernelCase(name, Case(code, arrays), read, y if wide else with_padding(y, conv.zero_out), macs)
 
 
 def depthwise_case(conv: IntConv, x: NDArray[np.uint8]) -> KernelCase:

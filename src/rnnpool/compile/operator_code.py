@@ -24,12 +24,12 @@ def add(code: StageCode, stage: Stage) -> Code:
     other_row = "row / 2" if op.upsample else "row"
     return [add_constant(stage)], [
         "int32_t stride_a, stride_b;",
-        f"const int32_t row = stream.progress[{i}].made;",
-        f"const uint8_t *const a = rnp_find_row(&stream, {first.index}, row, &stride_a);",
-        f"const uint8_t *const b = rnp_find_row(&stream, {second.index}, {other_row}, &stride_b);",
-        f"rnp_add_row(&add_{i}, a, stride_a, b, stride_b, rnp_next_row(&stream, {i}), "
+        f"const int32_t row = stream->progress[{i}].made;",
+        f"const uint8_t *const a = rnp_find_row(stream, {first.index}, row, &stride_a);",
+        f"const uint8_t *const b = rnp_find_row(stream, {second.index}, {other_row}, &stride_b);",
+        f"rnp_add_row(&add_{i}, a, stride_a, b, stride_b, rnp_next_row(stream, {i}), "
         f"{code.plan.places[stage].stride});",
-        f"rnp_row_made(&stream, {i});",
+        *code.row_made(stage),
     ]
 
 
@@ -45,16 +45,16 @@ def border(code: StageCode, stage: Stage) -> Code:
         f"{int(op.replicate)}, {stride}, {zero}}};"
     ]
     last = source.rows - 1
-    row = f"stream.progress[{i}].made - {top}"
+    row = f"stream->progress[{i}].made - {top}"
     nearest = f"const int32_t row = {row};"
     if op.replicate:
         nearest = f"const int32_t moved = {row}, row = moved < 0 ? 0 : moved > {last} ? {last} : moved;"
     body = [
         "int32_t stride;",
         nearest,
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
-        f"rnp_border_row(&border_{i}, from, stride, rnp_next_row(&stream, {i}));",
-        f"rnp_row_made(&stream, {i});",
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
+        f"rnp_border_row(&border_{i}, from, stride, rnp_next_row(stream, {i}));",
+        *code.row_made(stage),
     ]
     return constants, body
 
@@ -70,10 +70,10 @@ def l2norm(code: StageCode, stage: Stage) -> Code:
     ]
     body = [
         "int32_t stride;",
-        f"const int32_t row = stream.progress[{i}].made;",
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
-        f"rnp_l2norm_row(&l2norm_{i}, from, stride, rnp_next_row(&stream, {i}));",
-        f"rnp_row_made(&stream, {i});",
+        f"const int32_t row = stream->progress[{i}].made;",
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
+        f"rnp_l2norm_row(&l2norm_{i}, from, stride, rnp_next_row(stream, {i}));",
+        *code.row_made(stage),
     ]
     return constants, body
 
@@ -88,13 +88,13 @@ def mean(code: StageCode, stage: Stage) -> Code:
     body = [
         "int32_t stride;",
         f"int32_t *const sums = {sums};",
-        f"const int32_t row = stream.progress[{i}].taken++;",
+        f"const int32_t row = stream->progress[{i}].taken++;",
         *if_first(f"rnp_mean_begin(&mean_{i}, sums);"),
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
         f"rnp_mean_row(&mean_{i}, from, stride, sums);",
         f"if (row == {source.rows - 1}) {{",
-        f"    rnp_mean_finish(&mean_{i}, sums, rnp_next_row(&stream, {i}), {code.plan.places[stage].stride});",
-        f"    rnp_row_made(&stream, {i});",
+        f"    rnp_mean_finish(&mean_{i}, sums, rnp_next_row(stream, {i}), {code.plan.places[stage].stride});",
+        *(f"    {line}" for line in code.row_made(stage)),
         "}",
     ]
     return constants, body
@@ -121,23 +121,30 @@ def rnnpool(code: StageCode, stage: Stage) -> Code:
     ]
     push = f"rnp_rnnpool_push(&rnnpool_{i}, state, open, {{}}, {code.at(stage, SCRATCH)});"
     ready = f"rnp_rnnpool_ready(&rnnpool_{i}, state)"
-    above = f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{"
-    below = f"for (int32_t pad = 0; row == {source.rows - 1} && pad < {ph} && !{ready}; pad++) {{"
     zeros = push.format(f"values[{source.index}].zeros, 0")
+    above = [f"for (int32_t pad = 0; row == 0 && pad < {ph}; pad++) {{", f"    {zeros}", "}"] if ph else []
+    # A call pushes the padding that ends one row of windows; where there are more, calls that only give do so, too.
+    several = stage.after.count(source.rows - 1) > 1
+    below = [
+        f"for (int32_t pad = 0; stream->progress[{i}].taken == {source.rows} && pad < {ph} && !{ready}; pad++) {{",
+        f"    {zeros}",
+        "}",
+    ] if ph else []  # fmt: skip
     body = [
         f"void *const state = {code.at(stage, KEPT)}, *const open = {code.at(stage, OPEN)};",
-        f"const int32_t row = stream.progress[{i}].taken;",
+        f"const int32_t row = stream->progress[{i}].taken;",
         *if_first(f"rnp_rnnpool_begin(&rnnpool_{i}, state);"),
+        *(below if several else []),
         f"if ({ready}) {{",
-        f"    rnp_rnnpool_give(&rnnpool_{i}, state, open, rnp_next_row(&stream, {i}), {code.at(stage, SCRATCH)});",
-        f"    rnp_row_made(&stream, {i});",
+        f"    rnp_rnnpool_give(&rnnpool_{i}, state, open, rnp_next_row(stream, {i}), {code.at(stage, SCRATCH)});",
+        *(f"    {line}" for line in code.row_made(stage)),
         "    return;",
         "}",
         "int32_t stride;",
-        f"const uint8_t *const from = rnp_find_row(&stream, {source.index}, row, &stride);",
-        *([above, f"    {zeros}", "}"] if ph else []),
+        f"const uint8_t *const from = rnp_find_row(stream, {source.index}, row, &stride);",
+        *above,
         push.format("from, stride"),
-        *([below, f"    {zeros}", "}"] if ph else []),
-        f"stream.progress[{i}].taken++;",
+        f"stream->progress[{i}].taken++;",
+        *below,
     ]
     return constants, body

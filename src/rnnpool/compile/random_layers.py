@@ -26,10 +26,11 @@ def random_conv(
     padding: tuple[int, int] = (0, 0),
     *,
     depthwise: bool = False,
+    groups: int = 1,
     most: int = 127,
 ) -> IntConv:
     """A convolution whose results spread over 0..255 and beyond both ends; some weights are -most or most."""
-    drawn = rng.integers(-most, most + 1, (outputs, 1 if depthwise else channels, *kernel))
+    drawn = rng.integers(-most, most + 1, (outputs, 1 if depthwise else channels // groups, *kernel))
     weights = np.where(rng.random(drawn.shape) < 0.1, most * np.sign(drawn), drawn).astype(np.int8)
     spread = 90.0 * 73.0 * most / 127 * weights[0].size ** 0.5  # standard deviation of the sum, about
     multiplier = (2.0**32 * rng.uniform(40, 160, outputs) / spread).astype(np.int64)
@@ -37,7 +38,7 @@ def random_conv(
     centre = rng.uniform(0, 256, outputs) * 2.0**32 / multiplier
     bias = np.rint(centre) - 128 * weights.reshape(outputs, -1).sum(axis=1, dtype=np.int64)
     multiplier = (np.minimum(multiplier, 2**31 - 1) & (-256 if depthwise else -1)).astype(np.int32)
-    conv = IntConv(weights, bias.astype(np.int32), multiplier, stride, padding, zero_in, zero_out, depthwise)
+    conv = IntConv(weights, bias.astype(np.int32), multiplier, stride, padding, zero_in, zero_out, depthwise, groups)
     conv.check_limits()
     return conv
 

@@ -11,7 +11,7 @@ from rnnpool.compile.pack import round_up
 from rnnpool.compile.places import Place
 from rnnpool.compile.schedule import ALIGNMENT, Plan
 from rnnpool.compile.stages import Stage
-from rnnpool.integer.network import IntNetwork
+from rnnpool.integer.network import IntNetwork, IntNode
 from rnnpool.integer.tensors import Quantisation
 
 _C_TYPES = {"i1": "int8_t", "u4": "uint32_t", "i4": "int32_t", "i2": "int16_t"}
@@ -47,7 +47,7 @@ class StageCode:
         if stage.kind != "image":
             constants, body = _CODE[stage.kind](self, stage)
             emitted["constants"] = constants
-            emitted["body"] = ["const rnp_stream stream = open_stream(c);", *body]
+            emitted["body"] = body
         return emitted
 
     def _ring(self, place: Place | None) -> str:
@@ -60,7 +60,7 @@ class StageCode:
 
     def at(self, stage: Stage, kind: int) -> str:
         """The address of what a stage keeps or needs."""
-        return f"stream.arena + {self.plan.offsets[stage, kind]}"
+        return f"stream->arena + {self.plan.offsets[stage, kind]}"
 
     def zeros(self) -> list[tuple[int, int]]:
         """Rows of zero points: value and bytes, with ALIGNMENT bytes before the first pixel."""
@@ -89,10 +89,23 @@ class StageCode:
         self.arrays.append((full, array))
         return full
 
+    def row_made(self, stage: Stage) -> list[str]:
+        """After a stage has written its next row."""
+        return [self.trace(stage, stage.last), f"rnp_row_made(stream, {stage.index});"]
+
+    def trace(self, stage: Stage, node: IntNode) -> str:
+        """Shows what lies in the stage's next row as a node's next row: a sum in place makes it that of another one."""
+        number = [known.name for known in self.network.nodes].index(node.name)
+        i, place = stage.index, self.plan.places[stage]
+        return (
+            f"RNP_TRACE({number}, stream->progress[{i}].made, rnp_next_row(stream, {i}), {place.channels}, "
+            f"{place.stride});"
+        )
+
     def place(self, stage: Stage) -> tuple[int, int]:
-        """Channel stride and zero point of the stage's bytes; 0, 0 of int16 rows."""
+        """Channel stride and zero point of the stage's bytes; of int16 rows the numbers from pixel to pixel, and 0."""
         if stage.wide:
-            return 0, 0
+            return round_up(stage.channels, 2), 0
         node = stage.ints[-1]
         assert isinstance(node.output, Quantisation)
         return self.plan.places[stage].stride, node.output.zero_point

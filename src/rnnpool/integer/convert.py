@@ -100,7 +100,8 @@ def use_nibbles(network: RealNetwork, pixels: int) -> None:
     """
     for layer in network.layers:
         if isinstance(layer, Convolution):
-            pointwise = layer.weight.shape[2:] == (1, 1) and layer.stride == (1, 1) and not layer.depthwise
+            dense = not layer.depthwise and layer.groups == 1
+            pointwise = dense and layer.weight.shape[2:] == (1, 1) and layer.stride == (1, 1)
             few = layer.shape[1] * layer.shape[2] <= pixels
             inside = layer not in network.outputs
             layer.nibbles = pointwise and few and inside and layer.weight.numel() >= _FEWEST_NIBBLES

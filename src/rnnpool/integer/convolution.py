@@ -1,4 +1,4 @@
-"""Dense and depthwise convolutions in integers: quantisation of their parameters, and the exact result."""
+"""Dense, grouped and depthwise convolutions in integers: quantisation of their parameters, and the exact result."""
 
 from dataclasses import dataclass
 
@@ -25,13 +25,16 @@ _ROUNDING = 1.02  # room for weights that are rounded up
 
 @dataclass(frozen=True)
 class IntConv:
-    """A convolution's integers. ``depthwise``: channel i reads channel i only and weights are (C, 1, kh, kw).
+    """A convolution's integers.
+
+    ``depthwise``: channel i reads channel i only and weights are (C, 1, kh, kw). ``groups`` of others: the outputs of a
+    group read the input channels of the same group only, and weights are (O, I / groups, kh, kw).
 
     Accumulator: bias + sum of weights * byte, where padding holds the input's zero point. Result:
     ``requantise(accumulator, multiplier)``, saturated to uint8 or int16.
     """
 
-    weights: NDArray[np.int8]  # (O, I, kh, kw)
+    weights: NDArray[np.int8]  # (O, I / groups, kh, kw)
     bias: NDArray[np.int32]  # (O,)
     multiplier: NDArray[np.int32]  # (O,)
     stride: tuple[int, int]
@@ -39,6 +42,7 @@ class IntConv:
     zero_in: int
     zero_out: int  # of the uint8 result; what its rows are padded with
     depthwise: bool = False
+    groups: int = 1  # files of before there were groups have none
 
     @property
     def nibbles(self) -> bool:
@@ -56,7 +60,8 @@ class IntConv:
         if self.depthwise:
             sums = np.einsum("cyxhw,chw->cyx", real, weights[:, 0])
         else:
-            sums = np.tensordot(weights, real, axes=([1, 2, 3], [0, 3, 4]))
+            parts = zip(np.split(weights, self.groups), np.split(real, self.groups), strict=True)
+            sums = np.concatenate([np.tensordot(w, part, axes=([1, 2, 3], [0, 3, 4])) for w, part in parts])
         return sums.astype(np.int64) + self.bias.astype(np.int64)[:, None, None]
 
     def run(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -89,12 +94,13 @@ def quantise_convolution(
     stride: tuple[int, int] = (1, 1),
     padding: tuple[int, int] = (0, 0),
     depthwise: bool = False,
+    groups: int = 1,
     nibbles: bool = False,
 ) -> IntConv:
     """Integers of a convolution (batch norm folded in) whose uint8 output has quantisation ``y``.
 
     Args:
-        weights: (O, I, kh, kw) real; depthwise (C, 1, kh, kw).
+        weights: (O, I / groups, kh, kw) real; depthwise (C, 1, kh, kw), whose ``groups`` are not counted.
         bias: (O,) real.
         nibbles: weights of 4 bits instead of 8.
 
@@ -102,7 +108,7 @@ def quantise_convolution(
         InputError: the output's range is too narrow for its weights, or a sum may overflow.
     """
     scale_out = np.full(len(weights), y.scale)
-    conv = _quantise(weights, bias, x, scale_out, y.zero_point, stride, padding, depthwise, nibbles)
+    conv = _quantise(weights, bias, x, scale_out, y.zero_point, stride, padding, depthwise, groups, nibbles)
     conv.check_limits()
     return conv
 
@@ -116,9 +122,10 @@ def quantise_to_i16(
     stride: tuple[int, int] = (1, 1),
     padding: tuple[int, int] = (0, 0),
     depthwise: bool = False,
+    groups: int = 1,
 ) -> IntConv:
     """Integers of a convolution with int16 output, real = scale_out[channel] * stored."""
-    conv = _quantise(weights, bias, x, np.asarray(scale_out, np.float64), 0, stride, padding, depthwise)
+    conv = _quantise(weights, bias, x, np.asarray(scale_out, np.float64), 0, stride, padding, depthwise, groups)
     conv.check_limits(bytes_out=False)
     return conv
 
@@ -132,6 +139,7 @@ def _quantise(
     stride: tuple[int, int],
     padding: tuple[int, int],
     depthwise: bool,
+    groups: int,
     nibbles: bool = False,
 ) -> IntConv:
     real_bias = np.zeros(len(weights)) if bias is None else np.asarray(bias, np.float64)
@@ -149,7 +157,9 @@ def _quantise(
     multiplier = to_multiplier(ratio)
     if depthwise:  # 24 bits, which with 9 weights and a bias make 4 words
         multiplier = np.minimum((multiplier.astype(np.int64) + 128) & -256, 2**31 - 256).astype(np.int32)
-    return IntConv(stored, start.astype(np.int32), multiplier, stride, padding, x.zero_point, zero_out, depthwise)
+    return IntConv(
+        stored, start.astype(np.int32), multiplier, stride, padding, x.zero_point, zero_out, depthwise, groups
+    )
 
 
 def _fitting_scale(

@@ -36,7 +36,7 @@ from rnnpool.integer.layers import (
     Padding,
     RNNPooling,
 )
-from rnnpool.integer.layers.convolution import ungrouped
+from rnnpool.integer.layers.convolution import kernel_groups
 from rnnpool.integer.real_network import RealNetwork
 
 _CLIPS = {"relu": (0.0, float("inf")), "relu6": (0.0, 6.0)}
@@ -105,7 +105,8 @@ def _conv(fuser: _Fuser, node: Node) -> Layer:
     assert isinstance(op, Conv)
     if op.dilation != (1, 1):
         raise unsupported(node, "dilation may be (1, 1)")
-    weight, depthwise = ungrouped(op.weight, op.groups)
+    weight, groups = kernel_groups(op.weight, op.groups)
+    depthwise = groups > 1 and groups == len(weight)
     return Convolution(
         name=node.name,
         inputs=(fuser.source(node),),
@@ -116,6 +117,7 @@ def _conv(fuser: _Fuser, node: Node) -> Layer:
         stride=op.stride,
         padding=op.padding,
         depthwise=depthwise,
+        groups=1 if depthwise else groups,
     )
 
 

@@ -20,6 +20,7 @@ from rnnpool.integer.tensors import Quantisation
 LENGTH_BITS = 4
 FACTOR_BITS = 16
 SUM_LIMIT = 1 << 24
+FINEST_OUTPUT = 2.0 ** (FACTOR_BITS + LENGTH_BITS - 32)  # an output's scale has to be above it
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class IntL2Norm:
         lengths = np.floor(np.sqrt((sums << 2 * LENGTH_BITS).astype(np.float64))).astype(np.int64)
         factor = self.numerator // lengths
         return saturate_u8(self.zero_out + ((centred * factor + (1 << (FACTOR_BITS - 1))) >> FACTOR_BITS))
+
+
+def least_scale(channels: int, eps: float) -> float:
+    """The finest scale of inputs with which the sum of ``channels`` squares and ``eps`` stays below its limit."""
+    room = SUM_LIMIT - 1 - channels * 255**2
+    return (eps / room) ** 0.5 if room > 0 else 0.0  # without room no scale would do
 
 
 def quantise_l2norm(x: Quantisation, y: Quantisation, channels: int, eps: float) -> IntL2Norm:

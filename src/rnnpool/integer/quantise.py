@@ -73,7 +73,8 @@ def _integers(
     if isinstance(layer, Convolution) and is_wide(network, layer):
         scales = _wide_scales(layer, statistics, inputs[0])
         return layer.quantise_wide(inputs, scales), ChannelScales(scales)
-    output = inputs[0] if layer.copies else _byte_range(layer, statistics, choose, layer.least_scale(inputs))
+    least = max([layer.least_scale(inputs), *(reader.least_input_scale() for reader in network.consumers(layer))])
+    output = inputs[0] if layer.copies else _byte_range(layer, statistics, choose, least)
     op = layer.quantise(inputs, output)
     assert isinstance(op, Operator)
     return op, output

@@ -76,6 +76,19 @@ static inline uint32_t rnp_odd_bytes(uint32_t word) {
     __asm("uxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
     return pair;
 }
+
+/* The low halfwords of two words, and the high ones; the first word's below. */
+static inline uint32_t rnp_low_halves(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(a), "r"(b));
+    return pair;
+}
+
+static inline uint32_t rnp_high_halves(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm("pkhtb %0, %2, %1, asr #16" : "=r"(pair) : "r"(a), "r"(b));
+    return pair;
+}
 #endif
 
 /* Puts the zero point into the channel_stride - width bytes behind each channel of a row, and into as many before it. */

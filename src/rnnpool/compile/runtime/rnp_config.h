@@ -11,4 +11,13 @@
 #endif
 #endif
 
+/* 1: the same products for x86 in its oldest vectors, where the network runs on the machine that it was made on. */
+#if !defined(RNP_USE_SSE2)
+#if defined(__SSE2__)
+#define RNP_USE_SSE2 1
+#else
+#define RNP_USE_SSE2 0
+#endif
+#endif
+
 #endif

@@ -30,9 +30,9 @@ void rnp_conv_row(const rnp_conv *conv, const uint8_t *const *rows, const int32_
 
 void rnp_conv_row_i16(const rnp_conv *conv, const uint8_t *const *rows, const int32_t *strides, int16_t *out,
                       void *buffer) {
-    const int32_t size = window_size(&conv->window), outputs = conv->channels_out;
+    const int32_t size = window_size(&conv->window), stride = conv->stride_out;
     for (int32_t column = 0; column < conv->width_out; column += RNP_TILE_PIXELS) {
         gather(&conv->window, rows, strides, column, buffer);
-        rnp_pointwise_i16(buffer, conv->weights, size, outputs, out + column * outputs, outputs);
+        rnp_pointwise_i16(buffer, conv->weights, size, conv->channels_out, out + column * stride, stride);
     }
 }

@@ -11,7 +11,7 @@ typedef struct {
     const uint32_t *weights;
     int32_t channels_out;   /* even */
     int32_t width_out;      /* pixels */
-    int32_t stride_out;     /* channel stride of the output row, bytes */
+    int32_t stride_out;     /* bytes from channel to channel of the output row; int16_t: numbers from pixel to pixel */
     uint8_t zero_point_out; /* for the padding behind the output row */
 } rnp_conv;
 
@@ -27,8 +27,8 @@ size_t rnp_conv_buffer_size(const rnp_conv *conv);
  * out      planar, width_out pixels and their padding are written */
 void rnp_conv_row(const rnp_conv *conv, const uint8_t *const *rows, const int32_t *strides, uint8_t *out, void *buffer);
 
-/* The same with int16_t output, pixel by pixel: out[x * channels_out + channel], ceil4(width_out) pixels. stride_out
- * and zero_point_out are not used. */
+/* The same with int16_t output, pixel by pixel: out[x * stride_out + channel], ceil4(width_out) pixels. zero_point_out
+ * is not used. */
 void rnp_conv_row_i16(const rnp_conv *conv, const uint8_t *const *rows, const int32_t *strides, int16_t *out,
                       void *buffer);
 

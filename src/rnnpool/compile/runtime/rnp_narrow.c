@@ -1,4 +1,4 @@
-/* Four numbers a word, by masks alone. */
+/* Four numbers a word, by masks alone; on Cortex-M4 rnp_narrow_m4.S has the states. */
 #include "rnp_narrow.h"
 
 #include <string.h>
@@ -6,6 +6,8 @@
 #define ODD_BYTES UINT32_C(0xFF00FF00)
 #define EVEN_BYTES UINT32_C(0x00FF00FF)
 #define HALVES UINT32_C(0x00800080)
+
+#if !RNP_USE_M4_DSP
 
 void rnp_narrow_states(const int16_t *states, int32_t count, uint8_t *narrow) {
     for (int32_t i = 0; i < count; i += 4) {
@@ -25,6 +27,8 @@ void rnp_widen_states(const uint8_t *narrow, int32_t count, int16_t *states) {
         memcpy(states + i, pairs, 8);
     }
 }
+
+#endif
 
 static uint32_t narrow_one(int16_t p) {
     return rnp_saturate_u8((p + 16) >> 5);

@@ -4,7 +4,7 @@
 
 #include "rnp.h"
 
-/* States: the upper byte is kept, and half a unit restored: h -> (h >> 8) * 256 + 128. count is a multiple of 4; both
+/* States: the upper byte is kept, and half a unit restored: h -> (h >> 8) * 256 + 128. count is a multiple of 8; both
  * pointers are 4-byte aligned. */
 void rnp_narrow_states(const int16_t *states, int32_t count, uint8_t *narrow);
 void rnp_widen_states(const uint8_t *narrow, int32_t count, int16_t *states);

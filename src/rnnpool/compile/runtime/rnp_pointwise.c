@@ -3,6 +3,10 @@
 
 #if !RNP_USE_M4_DSP
 
+#if RNP_USE_SSE2
+#include "rnp_pointwise_sse2.h"
+#else
+
 /* The word of a channel pair, and the pointer moved on: `bits` is 8, or 4 where two share one. */
 static uint32_t next_word(const uint32_t **weights, int32_t channel, int32_t bits) {
     if (bits == 8) {
@@ -13,12 +17,11 @@ static uint32_t next_word(const uint32_t **weights, int32_t channel, int32_t bit
     return (packed & UINT32_C(0x0F0F0F0F)) - RNP_POINTWISE_SEVENS;
 }
 
-/* The accumulators of one pair of channels for 4 pixels, requantised: results[0] of A, results[1] of B. */
-static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t bits,
-                                     int32_t results[2][RNP_TILE_PIXELS]) {
+/* The accumulators of one pair of channels for 4 pixels; returns where its multipliers are. */
+static const uint32_t *accumulate_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in, int32_t bits,
+                                       int32_t a[RNP_TILE_PIXELS], int32_t b[RNP_TILE_PIXELS]) {
     const int32_t bias_b = (int32_t)weights[1];
     const int32_t bias_a = (int32_t)(weights[0] - weights[1]) >> 8;
-    int32_t a[RNP_TILE_PIXELS], b[RNP_TILE_PIXELS];
     for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
         a[pixel] = bias_a;
         b[pixel] = bias_b;
@@ -35,9 +38,18 @@ static const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weight
         }
         tile += 2 * RNP_TILE_PIXELS;
     }
+    return weights;
+}
+
+#endif
+
+/* The results of one pair of channels for 4 pixels: results[0] of A, results[1] of B. */
+static inline const uint32_t *multiply_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in,
+                                            int32_t bits, int32_t results[2][RNP_TILE_PIXELS]) {
+    weights = accumulate_pair(tile, weights, channels_in, bits, results[0], results[1]);
     for (int32_t pixel = 0; pixel < RNP_TILE_PIXELS; pixel++) {
-        results[0][pixel] = rnp_requantise(a[pixel], (int32_t)weights[0]);
-        results[1][pixel] = rnp_requantise(b[pixel], (int32_t)weights[1]);
+        results[0][pixel] = rnp_requantise(results[0][pixel], (int32_t)weights[0]);
+        results[1][pixel] = rnp_requantise(results[1][pixel], (int32_t)weights[1]);
     }
     return weights + 2;
 }

@@ -34,18 +34,33 @@
     smlad   r11, r3, lr, r11
     .endm
 
+    /* The same where the accumulators hold nothing yet but r4 and r8 the biases. */
+    .macro first_pair
+    ldrd    r2, r3, [r0, #8]
+    sxtb16  lr, r12
+    smlad   r6, r2, r12, r4
+    smlad   r10, r2, lr, r8
+    smlad   r7, r3, r12, r4
+    smlad   r11, r3, lr, r8
+    ldrd    r2, r3, [r0], #16
+    smlad   r5, r3, r12, r4
+    smlad   r9, r3, lr, r8
+    smlad   r4, r2, r12, r4
+    smlad   r8, r2, lr, r8
+    .endm
+
     /* 4 channels: 32 multiply-adds in 24 instructions, or in 29 with weights of 4 bits. */
-    .macro chunk bits
+    .macro chunk bits, pair=pair
     .if \bits == 8
     ldr     r12, [r1], #4
-    pair
+    \pair
     ldr     r12, [r1], #4
     pair
     .else
     ldr     r12, [r1]
     and     r12, r12, #0x0F0F0F0F
     sub     r12, r12, #0x07070707
-    pair
+    \pair
     ldr     r12, [r1], #4
     lsr     r12, r12, #4
     and     r12, r12, #0x0F0F0F0F
@@ -54,8 +69,9 @@
     .endif
     .endm
 
-    /* From the function's arguments to the frame. In: r0 tile, r1 weights, r2 K, r3 N, [sp] out. */
-    .macro enter bits
+    /* From the function's arguments to the frame. In: r0 tile, r1 weights, r2 K, r3 N, [sp] out. `before` chunks of 4
+     * channels are computed before the loop. */
+    .macro enter bits, before
     push    {r4-r11, lr}
     sub     sp, sp, #FRAME
     str     r0, [sp, #TILE]
@@ -70,10 +86,11 @@
     mul     r4, r4, r3                  /* times N */
     add     r4, r4, r1
     str     r4, [sp, #WEIGHTS_END]
-    lsrs    r4, r2, #2                  /* chunks of 4 channels: the first pass runs the remainder by 4 */
-    ands    r4, r4, #3
-    it      eq
-    moveq   r4, #4
+    lsr     r4, r2, #2                  /* chunks of 4 channels: the first pass runs the remainder by 4, maybe none */
+    .if \before
+    sub     r4, r4, #\before
+    .endif
+    and     r4, r4, #3
     rsb     r4, r4, #4
     movs    r5, #(2f - 1f) / 4
     adr     r6, 1f
@@ -84,9 +101,8 @@
     str     r4, [sp, #OUT]
     .endm
 
-    /* Adds the products of one pair of output channels to the accumulators. Advances r1. */
+    /* Adds the products of the other chunks to the accumulators. Advances r0 and r1. */
     .macro multiply bits
-    ldr     r0, [sp, #TILE]
     ldr     pc, [sp, #ENTRY]
     .balign 4
 1:  .rept 4
@@ -100,12 +116,8 @@
     /* The product of one pair of output channels, requantised: A in r4-r7, B in r8-r11. Advances r1. */
     .macro product bits
 3:  ldrd    r4, r8, [r1], #8
-    mov     r5, r4
-    mov     r6, r4
-    mov     r7, r4
-    mov     r9, r8
-    mov     r10, r8
-    mov     r11, r8
+    ldr     r0, [sp, #TILE]
+    chunk   \bits, first_pair
     multiply \bits
     ldrd    r2, r3, [r1], #8
     sub     r4, r4, r8
@@ -142,7 +154,7 @@
     .type   \name, %function
     .thumb_func
 \name:
-    enter   \bits
+    enter   \bits, 1
     product \bits
     ldr     lr, [sp, #ARGUMENTS + 4]    /* channel_stride */
     ldr     r0, [sp, #OUT]
@@ -171,7 +183,7 @@
     .type   \name, %function
     .thumb_func
 \name:
-    enter   \bits
+    enter   \bits, 1
     product \bits
     ldr     r0, [sp, #OUT]
     pkhbt   r4, r4, r8, lsl #16         /* A and B of pixel 0 */
@@ -199,7 +211,7 @@
     .type   rnp_pointwise_i16, %function
     .thumb_func
 rnp_pointwise_i16:
-    enter   8
+    enter   8, 1
     product 8
     ldr     lr, [sp, #ARGUMENTS + 4]    /* pixel_stride, in int16_t */
     ldr     r0, [sp, #OUT]
@@ -231,8 +243,9 @@ rnp_pointwise_i16:
     .type   rnp_pointwise_sums, %function
     .thumb_func
 rnp_pointwise_sums:
-    enter   8
+    enter   8, 0
 3:  ldr     lr, [sp, #OUT]
+    ldr     r0, [sp, #TILE]
     ldmia   lr, {r4-r11}
     add     r1, r1, #8
     multiply 8

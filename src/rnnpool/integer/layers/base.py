@@ -68,6 +68,10 @@ class Layer:
         """The finest scale that a stored result may have: below it, some input would leave the kernels' 16 bits."""
         return 0.0
 
+    def least_input_scale(self) -> float:
+        """The finest scale that its stored inputs may have."""
+        return 0.0
+
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntOp:
         """Its integers, from stored inputs to a stored result."""
         raise NotImplementedError

@@ -21,7 +21,7 @@ _ROUNDING = 1.02  # room for stored numbers that are rounded up
 
 @dataclass(eq=False, kw_only=True)
 class Convolution(Layer):
-    """``weight`` (O, I, kh, kw), depthwise (C, 1, kh, kw); ``bias`` (O,); batch norm is folded in."""
+    """``weight`` (O, I / groups, kh, kw), depthwise (C, 1, kh, kw); ``bias`` (O,); batch norm is folded in."""
 
     kind: ClassVar[str] = "conv"
     weight: Tensor
@@ -29,10 +29,11 @@ class Convolution(Layer):
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
     depthwise: bool = False
+    groups: int = 1  # of one that is not depthwise
     nibbles: bool = False  # weights of 4 bits
 
     def real(self, *inputs: Tensor) -> Tensor:
-        groups = len(self.weight) if self.depthwise else 1
+        groups = len(self.weight) if self.depthwise else self.groups
         dtype = inputs[0].dtype
         return F.conv2d(inputs[0], self.weight.to(dtype), self.bias.to(dtype), self.stride, self.padding, groups=groups)
 
@@ -55,6 +56,7 @@ class Convolution(Layer):
             stride=self.stride,
             padding=self.padding,
             depthwise=self.depthwise,
+            groups=self.groups,
             nibbles=self.nibbles,
         )
 
@@ -68,6 +70,7 @@ class Convolution(Layer):
             stride=self.stride,
             padding=self.padding,
             depthwise=self.depthwise,
+            groups=self.groups,
         )
 
     @property
@@ -79,19 +82,18 @@ def as_array(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().to(torch.float64).cpu().numpy()
 
 
-def ungrouped(weight: Tensor, groups: int) -> tuple[Tensor, bool]:
-    """(O, I / groups, kh, kw) -> weights of a depthwise or a dense convolution, and whether it is depthwise.
+def kernel_groups(weight: Tensor, groups: int) -> tuple[Tensor, int]:
+    """(O, I / groups, kh, kw) -> weights that have a kernel, and their groups.
 
-    Other groups than one a channel become zeros of a dense convolution.
+    Kernels compute two channels of a group at a time; groups of an odd number of outputs, depthwise ones aside, become
+    one group with zeros.
     """
     outputs, per_group = weight.shape[:2]
-    if groups == 1:
-        return weight, False
-    if per_group == 1 and groups == outputs:
-        return weight, True
-    dense = weight.new_zeros(outputs, per_group * groups, *weight.shape[2:])
     size = outputs // groups
+    if size % 2 == 0 or groups == 1 or (size, per_group) == (1, 1):
+        return weight, groups
+    dense = weight.new_zeros(outputs, per_group * groups, *weight.shape[2:])
     for group in range(groups):
         rows = slice(group * size, (group + 1) * size)
         dense[rows, group * per_group : (group + 1) * per_group] = weight[rows]
-    return dense, False
+    return dense, 1

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnnpool.integer.l2norm import IntL2Norm, quantise_l2norm
+from rnnpool.integer.l2norm import FINEST_OUTPUT, IntL2Norm, least_scale, quantise_l2norm
 from rnnpool.integer.layers.base import Layer
 from rnnpool.integer.tensors import Quantisation
 
@@ -25,6 +25,13 @@ class Normalisation(Layer):
         if self.added:
             return x / (x.square().sum(dim=1, keepdim=True) + self.eps).sqrt()
         return F.normalize(x, dim=1, eps=self.eps)
+
+    def least_scale(self, inputs: Sequence[Quantisation]) -> float:
+        return FINEST_OUTPUT * 1.001
+
+    def least_input_scale(self) -> float:
+        """eps is stored in units of the input's square: numbers that are nothing beside it need none so fine."""
+        return least_scale(self.shape[0], self.eps) if self.added else 0.0
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntL2Norm:
         return quantise_l2norm(inputs[0], output, self.shape[0], self.eps if self.added else 0.0)
