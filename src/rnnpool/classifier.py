@@ -16,7 +16,7 @@ from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
 from rnnpool.models import create_model, list_models, model_info, network_of
-from rnnpool.models.weights import find_shipped_weights, read_weights, shipped_weights
+from rnnpool.models.weights import find_shipped_weights, read_metadata, shipped_weights
 
 DEFAULT_MODEL = "vww-rnnpool"
 
@@ -51,7 +51,7 @@ class Classifier:
             trained = [name for name in list_models() if _is_shipped_classifier(name)]
             raise InputError(f"model {model!r} is no classifier; those that come trained are: {', '.join(trained)}")
         path = shipped_weights(model) if str(weights) == "default" else Path(weights)
-        metadata = read_weights(path)[1]
+        metadata = read_metadata(path)
         about = {key: json.loads(metadata[key]) for key in ("classes", "model_options", "view") if key in metadata}
         if len(about) < 3:
             raise InputError(

@@ -58,9 +58,14 @@ def image_size(path: str | Path, least_side: int | None = None) -> tuple[int, in
     """
     with _open(path) as image:
         shrink_on_load(image, least_side)
-        width, height = image.size
-        # Pillow gives the upright size of a TIFF file, of all others the size as stored.
-        sideways = image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+        return upright_size(image)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) of an opened image once its EXIF orientation is applied."""
+    width, height = image.size
+    # Pillow gives the upright size of a TIFF file, of all others the size as stored.
+    sideways = image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height, width) if sideways else (width, height)
 
 

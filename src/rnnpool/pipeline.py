@@ -17,6 +17,7 @@ from rnnpool.data.samples import normalise
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
 from rnnpool.models import Detector, create_model, list_models, model_info, network_of
+from rnnpool.models.weights import shipped_weights
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
 
 DEFAULT_MODEL = "face-tiny"
@@ -49,7 +50,8 @@ class FaceDetector:
 
     @classmethod
     def from_name(cls, model: str = DEFAULT_MODEL, weights: str | Path = "default") -> "FaceDetector":
-        """The registered network ``model`` with the weights of the package ("default") or of a .safetensors file.
+        """The registered network ``model`` with the weights of the package ("default") or of a .safetensors file, and
+        with the options that the file names.
 
         Raises:
             InputError: no such network, one that is no detector, no shipped weights, or a file that does not fit.
@@ -57,9 +59,10 @@ class FaceDetector:
         if model_info(model).task != "detection":
             detectors = [name for name in list_models() if model_info(name).task == "detection"]
             raise InputError(f"model {model!r} finds no faces; detectors are: {', '.join(detectors)}")
-        # A file of another network says so when it is loaded; its options are its own.
-        name, options = (model, {}) if str(weights) == "default" else network_of(weights)
-        network = create_model(model, weights=weights, **(options if name == model else {}))
+        path = shipped_weights(model) if str(weights) == "default" else Path(weights)
+        name, options = network_of(path)
+        # The options of another network's file would fail before the file is refused.
+        network = create_model(model, weights=path, **(options if name == model else {}))
         assert isinstance(network, Detector), f"the builder of {model!r} is registered as a detector's"
         return cls(network)
 

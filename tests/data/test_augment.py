@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from made_images import InMemory, painted
 from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.photometric import PhotometricConfig
 from rnnpool.data.samples import PAD_VALUE, Annotation, DetectionDataset
@@ -16,44 +17,7 @@ from rnnpool.errors import InputError
 PLAIN = PhotometricConfig(probability=0.0, blur_probability=0.0, noise_probability=0.0)
 GEOMETRY = AugmentConfig(size=64, photometric=PLAIN)
 
-BACKGROUND, FACE = 20, 240
 MIDDLE = 190  # above the padding's 128 and above a half-covered pixel beside padding
-
-
-class InMemory:
-    """Pixels that are given as arrays."""
-
-    def __init__(self, arrays):
-        self.arrays = arrays
-        self.channels = arrays[0].shape[2]
-
-    def __len__(self):
-        return len(self.arrays)
-
-    def __getitem__(self, index):
-        return self.arrays[index]
-
-    def size(self, index):
-        return self.arrays[index].shape[1], self.arrays[index].shape[0]
-
-
-def painted(rng, count, channels=1):
-    """Images with bright rectangles on a dark ground, which are the faces."""
-    arrays, annotations = [], []
-    for i in range(count):
-        width, height = rng.integers(40, 160, 2)
-        pixels = np.full((height, width, channels), BACKGROUND, np.uint8)
-        boxes = []
-        for _ in range(rng.integers(0, 4)):
-            w, h = rng.integers(4, 35, 2)
-            x, y = rng.integers(0, width - w + 1), rng.integers(0, height - h + 1)
-            if not any(x <= b[2] + 8 and b[0] <= x + w + 8 and y <= b[3] + 8 and b[1] <= y + h + 8 for b in boxes):
-                boxes.append((x, y, x + w, y + h))
-                pixels[y : y + h, x : x + w] = FACE
-        arrays.append(pixels)
-        array = np.array(boxes, np.float32).reshape(-1, 4)
-        annotations.append(Annotation(f"image-{i}", array, np.zeros((0, 4), np.float32)))
-    return DetectionDataset(InMemory(arrays), annotations)
 
 
 def pixels_of(image):
@@ -88,7 +52,7 @@ def test_boxes_stay_on_their_content(seed, shrink_filter, mosaic, channels):
     )
     samples = TrainingSamples(painted(rng, 3, channels), config, seed=seed)
     for i in range(len(samples)):
-        image, target = samples[i]
+        image, target = samples[0, i]
         assert image.shape == (channels, 64, 64)
         assert image.dtype == torch.float32
         check_boxes_stay_on_their_content(image, target)
@@ -102,7 +66,7 @@ def test_face_crops_hold_a_face():
     samples = TrainingSamples(painted(np.random.default_rng(0), 40), config)
     with_faces = [i for i in range(40) if len(samples.source.annotations[i].boxes)]
     assert len(with_faces) > 15
-    visible = [torch.cat([samples[i][1]["boxes"], samples[i][1]["ignore"]]) for i in with_faces]
+    visible = [torch.cat([samples[0, i][1]["boxes"], samples[0, i][1]["ignore"]]) for i in with_faces]
     assert all(((boxes[:, 2:] - boxes[:, :2]).max(dim=1).values >= 9.99).any() for boxes in visible)
 
 
@@ -119,20 +83,15 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index():
     first = TrainingSamples(source, FULL, seed=3, extra=extra, extra_share=0.5)
     second = TrainingSamples(source, FULL, seed=3, extra=extra, extra_share=0.5)
     assert len(first) == 10
-    first.set_epoch(4)
-    forwards = [first[i] for i in range(10)]
+    forwards = [first[4, i] for i in range(10)]
     np.random.seed(0)  # noqa: NPY002  # global randomness plays no part
     torch.manual_seed(0)
-    second.set_epoch(7)
-    second[3]
-    second.set_epoch(4)
-    backwards = [second[i] for i in reversed(range(10))][::-1]
+    second[7, 3]
+    backwards = [second[4, i] for i in reversed(range(10))][::-1]
     assert all(equal(a, b) for a, b in zip(forwards, backwards, strict=True))
-    second.set_epoch(5)
-    assert not any(torch.equal(forwards[i][0], second[i][0]) for i in range(10))
+    assert not any(torch.equal(forwards[i][0], second[5, i][0]) for i in range(10))
     other = TrainingSamples(source, FULL, seed=4, extra=extra, extra_share=0.5)
-    other.set_epoch(4)
-    assert not any(torch.equal(forwards[i][0], other[i][0]) for i in range(10))
+    assert not any(torch.equal(forwards[i][0], other[4, i][0]) for i in range(10))
 
 
 def test_extra_images_come_at_random_and_are_named():
@@ -156,9 +115,8 @@ def test_the_named_image_is_the_one_that_is_used():
     extra = DetectionDataset(InMemory(arrays[4:]), [Annotation(i, none, none) for i in range(4, 20)])
     samples = TrainingSamples(source, dataclasses.replace(GEOMETRY, wide_probability=0), extra=extra, extra_share=0.5)
     for epoch in range(5):
-        samples.set_epoch(epoch)
         for i in range(len(samples)):
-            levels = set(np.rint(pixels_of(samples[i][0])).ravel().tolist()) - {float(PAD_VALUE)}
+            levels = set(np.rint(pixels_of(samples[epoch, i][0])).ravel().tolist()) - {float(PAD_VALUE)}
             assert levels == {10.0 + samples.path(i, epoch)}
 
 
@@ -168,10 +126,8 @@ def test_cutout_hides_and_ignores():
     plain = TrainingSamples(painted(np.random.default_rng(0), 40), GEOMETRY)
     moved = 0
     for epoch in range(12):
-        samples.set_epoch(epoch)
-        plain.set_epoch(epoch)
         for i in range(40):
-            (image, target), (whole, whole_target) = samples[i], plain[i]
+            (image, target), (whole, whole_target) = samples[epoch, i], plain[epoch, i]
             hidden = pixels_of(image) != pixels_of(whole)
             assert (pixels_of(image)[hidden] == PAD_VALUE).all()
             rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
@@ -190,7 +146,7 @@ def test_mosaic_has_four_quarters():
     source = DetectionDataset(InMemory(arrays), [Annotation(i, none, none) for i in range(9)])
     config = dataclasses.replace(GEOMETRY, mosaic=1.0, wide_probability=0.0, flip=0.0)
     for i in range(9):
-        image = np.rint(pixels_of(TrainingSamples(source, config)[i][0]))
+        image = np.rint(pixels_of(TrainingSamples(source, config)[0, i][0]))
         quarters = [image[:32, :32], image[:32, 32:], image[32:, :32], image[32:, 32:]]
         assert all(len(np.unique(quarter)) == 1 for quarter in quarters)
         assert quarters[0][0, 0] == 10 * (i + 1)
@@ -204,8 +160,7 @@ def test_odd_images_give_samples(shape):
     source = DetectionDataset(InMemory([pixels]), [Annotation("odd", box, box[:0])])
     samples = TrainingSamples(source, FULL)
     for epoch in range(40):
-        samples.set_epoch(epoch)
-        image, target = samples[0]
+        image, target = samples[epoch, 0]
         assert image.isfinite().all()
         assert target["boxes"].isfinite().all()
 

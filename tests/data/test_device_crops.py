@@ -7,34 +7,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_augment import painted
 
+from made_images import InMemory, noisy, painted, without_faces
 from rnnpool.data.augment import AugmentConfig
-from rnnpool.data.device_crops import DeviceCrops, SamplePlans, pack
+from rnnpool.data.device_crops import DeviceCrops, PlanBatches
 from rnnpool.data.photometric import PhotometricConfig
-from rnnpool.data.samples import Annotation, DetectionDataset
+from rnnpool.data.resident import ResidentImages, use_device
 from rnnpool.data.training_samples import TrainingSamples
 
 CPU = torch.device("cpu")
 NOISELESS = PhotometricConfig(probability=0.5, blur_probability=0.0, noise_probability=0.0)
 
 
-def noisy(rng, count, channels):
-    """Images of random pixels without a face, all of one size or another."""
-    from test_augment import InMemory
-
-    shapes = rng.integers(20, 150, (count, 2))
-    arrays = [rng.integers(0, 256, (*shape, channels), dtype=np.uint8) for shape in shapes]
-    none = np.zeros((0, 4), np.float32)
-    return DetectionDataset(InMemory(arrays), [Annotation(f"image-{i}", none, none) for i in range(count)])
-
-
 def both(samples, epoch=0):
     """The samples of an epoch made one by one, and at once."""
-    samples.set_epoch(epoch)
-    alone = [samples[i] for i in range(len(samples))]
-    plans, targets = pack([SamplePlans(samples)[i] for i in range(len(samples))])
-    return alone, DeviceCrops([each.pixels for each in samples.sets], samples.config, CPU)(plans), targets.unpack()
+    keys = [(epoch, i) for i in range(len(samples))]
+    plans, targets = PlanBatches(samples).batch(keys)
+    made = DeviceCrops([each.pixels for each in samples.sets], samples.config, CPU)(plans)
+    return [samples[key] for key in keys], made, targets.unpack()
 
 
 @settings(max_examples=25, deadline=None)
@@ -70,17 +60,14 @@ def test_area_averages_to_rounding(mosaic):
     assert len(large) > 5
     alone, images, _ = both(samples)
     for i in large if not mosaic else range(20):
-        if all(part.window.side > part.size for part in samples.plan(i).parts):  # shrunk, not interpolated
+        if all(part.window.side > part.size for part in samples.plan(0, i).parts):  # shrunk, not interpolated
             assert (alone[i][0] - images[i]).abs().max() * 128 < 0.51
 
 
 def test_blur_and_noise_have_their_strength():
     flat = np.full((80, 80, 1), 100, np.uint8)
     flat[:, 40:] = 200
-    none = np.zeros((0, 4), np.float32)
-    from test_augment import InMemory
-
-    source = DetectionDataset(InMemory([flat] * 64), [Annotation("edge", none, none)] * 64)
+    source = without_faces([flat] * 64)
     photometric = PhotometricConfig(0.0, blur_probability=1.0, blur_radius=3.0, noise_probability=0.0)
     config = AugmentConfig(size=64, crop_scale=(0.8, 0.8), wide_probability=0.0, flip=0.0, photometric=photometric)
     alone, images, _ = both(TrainingSamples(source, config))
@@ -90,7 +77,13 @@ def test_blur_and_noise_have_their_strength():
     samples = TrainingSamples(source, dataclasses.replace(config, photometric=noise))
     _, images, _ = both(samples)
     for i, made in enumerate(images):
-        sigma = samples.plan(i).distortion.noise_sigma
+        sigma = samples.plan(0, i).distortion.noise_sigma
         assert (made[0, 5:-5, :20] * 128).std() == pytest.approx(sigma, rel=0.15, abs=0.01)
-    again = both(samples)[1]
-    assert torch.equal(images, again)
+    # A sample's noise is its own, whatever batch it comes in.
+    some = DeviceCrops([source.pixels], samples.config, CPU)(PlanBatches(samples).batch([(0, 7), (0, 3)])[0])
+    assert torch.equal(some, images[[7, 3]])
+
+
+def test_an_empty_set_has_no_groups():
+    assert use_device("auto", [InMemory([], 1)], CPU) is False
+    assert ResidentImages([InMemory([], 1)], CPU).sizes.shape == (0, 2)

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_device_crops import noisy
 
+from made_images import noisy
 from rnnpool.data.classification import ImageAugment, TrainingImages
-from rnnpool.data.device_views import DeviceViews, PackedImages
+from rnnpool.data.device_views import DeviceViews, ViewBatches
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.photometric import PhotometricConfig
 
@@ -30,7 +30,7 @@ def test_a_batch_equals_samples_made_one_by_one(seed, channels, coloured, croppe
     samples = TrainingImages(labelled, ImageAugment((0.2, 1), colour=COLOUR if coloured else None), size, seed)
     keys = [(epoch, index) for epoch in range(3) for index in range(len(targets))]
     alone, wanted = samples.batch(keys)
-    views, found = PackedImages(samples).batch(keys)
+    views, found = ViewBatches(samples).batch(keys)
     made = DeviceViews(samples, CPU)(views)
     assert torch.equal(wanted, found)
     difference = (alone.float() - made).abs()

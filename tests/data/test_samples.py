@@ -2,24 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from made_images import InMemory
 from rnnpool.data.collate import collate_detection
 from rnnpool.data.samples import PAD_VALUE, Annotation, DetectionDataset, normalise
-
-
-class OneImage:
-    """Pixels of one image that is given as an array."""
-
-    def __init__(self, pixels):
-        self.pixels, self.channels = pixels, pixels.shape[2]
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, index):
-        return self.pixels
-
-    def size(self, index):
-        return self.pixels.shape[1], self.pixels.shape[0]
 
 
 def test_normalising_maps_bytes_to_about_one():
@@ -31,7 +16,7 @@ def test_normalising_maps_bytes_to_about_one():
 def test_samples_share_pixels_and_copy_boxes():
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     boxes = np.array([[1, 2, 3, 4]], np.float32)
-    data = DetectionDataset(OneImage(pixels), [Annotation("a", boxes, boxes[:0])])
+    data = DetectionDataset(InMemory([pixels]), [Annotation("a", boxes, boxes[:0])])
     sample = data[0]
     assert data.channels == 3
     assert sample.image.shape == (3, 5, 7)

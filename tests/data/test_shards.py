@@ -49,6 +49,15 @@ def test_shards_hold_the_folders_images(folders):
     assert sorted(val.targets.tolist()) == [0, 0, 2, 2]  # numbered as in train, though one is absent
 
 
+def test_sizes_are_known_without_decoding(folders, monkeypatch):
+    images, _ = open_shards(folders / "shards", "train")
+    chosen = [i for i, name in enumerate(images.names) if name.endswith(".webp")]  # a PNG's orientation may come last
+    sizes = [images.pixels[i].shape[1::-1] for i in chosen]
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
+    assert chosen
+    assert [images.pixels.size(i) for i in chosen] == sizes
+
+
 def test_names_are_webdatasets_and_shards_of_others_can_be_read(folders, tmp_path):
     shards = sorted(path.name for path in (folders / "shards").glob("train-*.tar"))
     assert shards == [f"train-{number:06d}.tar" for number in range(len(shards))]

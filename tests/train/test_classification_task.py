@@ -90,6 +90,14 @@ def test_every_sample_once_an_epoch_and_named(data):
     assert task.describe((1, 0)) == "train/blue/picture-0.png (epoch 1)"
 
 
+def test_samples_may_be_made_on_the_device_that_trains(data):
+    plan = Plan(first=0, last=1, batch_size=36, rank=0, world=1, seed=0, workers=0, device=torch.device("cpu"))
+    (alone,), (made,) = (list(create_task(recipe({"crops": crops}), data).batches(plan)) for crops in ("cpu", "device"))
+    assert alone.keys == made.keys
+    assert torch.equal(alone.targets, made.targets)
+    assert (alone.inputs.float() - made.inputs).abs().max() < 1.1  # rounded after each axis
+
+
 def test_the_loss_is_cross_entropy_with_its_options(data):
     def batch_of(task):
         return Batch(*task.samples.batch([(0, index) for index in (0, 13, 25)]), [])

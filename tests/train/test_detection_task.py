@@ -19,7 +19,7 @@ from rnnpool.models import create_model, save_weights
 from rnnpool.train.checkpoint import LAST, load_checkpoint
 from rnnpool.train.loop import train
 from rnnpool.train.recipe import parse_recipe
-from rnnpool.train.task import Batch
+from rnnpool.train.task import Batch, Plan
 from rnnpool.train.tasks import create_task
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -107,7 +107,7 @@ def test_shares_of_a_batch_average_to_its_gradient(data, monkeypatch, name):
     torch.manual_seed(0)
     task = create_task(recipe(model={"name": name}), data)
     model = task.build_model().eval()  # batch norm by its statistics, as it is the one thing that mixes samples
-    items = [task.samples[index] for index in range(6)]
+    items = [task.samples[0, index] for index in range(6)]
 
     def gradient(part):
         model.zero_grad()
@@ -146,17 +146,34 @@ def test_the_command_line_trains_in_two_processes(data, tmp_path):
     assert {path.name for path in Path(tmp_path / "run").iterdir()} >= {"final.safetensors", "best.safetensors"}
 
 
+def batches_of(task, steps, batch_size, workers=0):
+    plan = Plan(0, steps, batch_size, rank=0, world=1, seed=1, workers=workers, device=torch.device("cpu"))
+    return list(task.batches(plan))
+
+
 def test_samples_may_be_made_on_the_device_that_trains(data, tmp_path):
-    """The same samples up to rounding, so that the steps' losses are the same; a run may go on in the other way."""
-    losses = {}
-    for crops in ("processor", "device"):
-        chosen = recipe({"crops": crops}, images=16, log_every=8)
-        train(chosen, create_task(chosen, data), tmp_path / crops)
-        lines = (tmp_path / crops / "metrics.jsonl").read_text().splitlines()
-        losses[crops] = [entry["score"] for entry in map(json.loads, lines) if entry["kind"] == "train"]
-    assert losses["device"] == pytest.approx(losses["processor"], rel=0.02)
-    chosen = recipe(images=16)
-    assert train(chosen, create_task(chosen, data), tmp_path / "device", resume=True).step == 2
+    """The same up to rounding, so that a run may go on in the other way."""
+    augment = {"size": 64, "photometric": {"blur_probability": 0.0, "noise_probability": 0.0}}
+    (alone,), (made,) = (
+        batches_of(create_task(recipe({"crops": crops, "augment": augment}), data), 1, 12)
+        for crops in ("cpu", "device")
+    )
+    difference = (alone.inputs - made.inputs).abs() * 128
+    assert difference.mean() < 1
+    assert difference.quantile(0.99) < 5  # a contrast of up to 1.5, a gamma that is steep near black
+    assert torch.equal(alone.targets.boxes, made.targets.boxes)
+    chosen = recipe({"crops": "cpu"}, images=16)
+    train(chosen, create_task(chosen, data), tmp_path)
+    chosen = recipe({"crops": "device"}, images=16)
+    assert train(chosen, create_task(chosen, data), tmp_path, resume=True).step == 2
+
+
+def test_any_number_of_workers_makes_the_same_samples(data):
+    """Batches of 7 of 12 images reach over the ends of epochs."""
+    task = create_task(recipe({"extra_csv": "boxes.csv", "extra_share": 0.25}), data)
+    for alone, worked in zip(batches_of(task, 12, 7), batches_of(task, 12, 7, workers=2), strict=True):
+        assert alone.keys == worked.keys
+        assert torch.equal(alone.inputs, worked.inputs)
 
 
 def test_a_signal_to_the_whole_group_saves_and_ends(data, tmp_path):

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rnnpool.train.recipe import ModelRecipe, Recipe, TrainRecipe
-from rnnpool.train.stream import stream_loader
+from rnnpool.train.stream import stream_batches
 from rnnpool.train.typed import from_mapping
 
 
@@ -21,25 +21,21 @@ class Points:
     """Sample i of epoch e: a random point of the plane and whether it lies in the circle of radius 1."""
 
     def __init__(self, length=50, poison=None):
-        self.length, self.epoch, self.poison = length, 0, poison
+        self.length, self.poison = length, poison
 
     def __len__(self):
         return self.length
 
-    def set_epoch(self, epoch):
-        self.epoch = epoch
+    def batch(self, keys):
+        inputs, labels = zip(*(self.sample(*key) for key in keys), strict=True)
+        return torch.stack(inputs), torch.stack(labels)
 
-    def __getitem__(self, index):
-        x = np.random.default_rng((7, self.epoch, index)).normal(size=2).astype(np.float32)
+    def sample(self, epoch, index):
+        x = np.random.default_rng((7, epoch, index)).normal(size=2).astype(np.float32)
         label = float(np.hypot(*x) < 1)
-        if (self.epoch, index) == self.poison:
+        if (epoch, index) == self.poison:
             x[0] = np.nan
         return torch.from_numpy(x), torch.tensor([label])
-
-
-def collate(samples):
-    inputs, labels = zip(*samples, strict=True)
-    return torch.stack(inputs), torch.stack(labels)
 
 
 class ToyTask:
@@ -55,7 +51,7 @@ class ToyTask:
         return nn.Sequential(nn.Linear(2, 16), norm, nn.Tanh(), nn.Dropout(self.dropout), nn.Linear(16, 1))
 
     def batches(self, plan):
-        return stream_loader(self.dataset, plan, collate)
+        return stream_batches(self.dataset, plan)
 
     def describe(self, key):
         return f"point-{key[0]}-{key[1]}"

@@ -23,7 +23,7 @@ PHOTOS = {  # name of the copy: package, file inside it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("--model", metavar="NAME", default="face-tiny", help="a detector's name (default: face-tiny)")
+    parser.add_argument("--model", metavar="NAME", help="a detector's name (default: the weights', or face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("demo-out"), help="where the pictures go (default: demo-out)"
@@ -33,12 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     photos = {name: photo_path(name) for name in PHOTOS}
 
-    from rnnpool.commands.detect import check_folder, describe, write_copy
+    from rnnpool.commands.detect import check_folder, describe, open_detector, write_copy
     from rnnpool.images import load_image
-    from rnnpool.pipeline import FaceDetector
 
     check_folder(args.out, "--out")
-    detector = FaceDetector.from_name(args.model, weights=args.weights or "default")
+    detector = open_detector(args.model, args.weights, "float")
     for name, path in photos.items():
         image = load_image(path)
         faces = detector.detect(image)

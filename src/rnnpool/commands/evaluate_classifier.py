@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def is_asked_for(args: argparse.Namespace) -> bool:
     """Whether --model or the file --weights is a classifier's."""
     from rnnpool.models import model_info
-    from rnnpool.models.weights import read_weights
+    from rnnpool.models.weights import read_metadata
 
     name = args.model
     if name is None and args.weights is not None and Path(args.weights).is_file():
-        name = read_weights(Path(args.weights))[1].get("model")
+        name = read_metadata(Path(args.weights)).get("model")
     return name is not None and model_info(name).task == "classification"
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
     from rnnpool.eval.pr_plot import require_matplotlib
-    from rnnpool.models.weights import read_weights, shipped_weights
+    from rnnpool.models.weights import read_metadata, shipped_weights
 
     if args.area is not None:
         raise InputError("--area is for detectors; a classifier sees images in the size that it was trained on")
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         model.to(torch.device(args.device))
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
-    data = json.loads(read_weights(path)[1].get("recipe", "{}")).get("data", {})
+    data = json.loads(read_metadata(path).get("recipe", "{}")).get("data", {})
     images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, data)
 
     started = time.perf_counter()

@@ -89,7 +89,7 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
     """
     from rnnpool.cost.source import input_shape, load_network
     from rnnpool.models import create_model, model_info
-    from rnnpool.models.weights import read_weights, shipped_weights
+    from rnnpool.models.weights import read_metadata, shipped_weights
 
     if ":" in name:
         if weights is not None:
@@ -98,7 +98,7 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
         return Subject(name, module, input_shape(name, shape, own))
     own = model_info(name).input_size
     path = shipped_weights(name) if weights is None else Path(weights)
-    metadata = read_weights(path)[1]
+    metadata = read_metadata(path)
     about = {key: json.loads(metadata.get(key, "{}")) for key in ("view", "model_options", "classes", "recipe")}
     view = about["view"]
     module = create_model(name, weights=path, **about["model_options"])

@@ -104,9 +104,10 @@ def crop_and_resize(
         return output
     left, right = _source(x0, x1, window.x, scale, width)
     top, bottom = _source(y0, y1, window.y, scale, height)
-    # Only this part of a mapped file is read. One pixel of margin lets the filters look over the edge of the window.
-    first_x, first_y = max(int(left) - 1, 0), max(int(top) - 1, 0)
-    part = pixels[first_y : int(bottom) + 2, first_x : int(right) + 2]
+    # Only this part of a mapped file is read. Its margin lets the filters look over the edge of the window.
+    margin = int(np.ceil(max(scale, 1)))
+    first_x, first_y = max(int(left) - margin, 0), max(int(top) - margin, 0)
+    part = pixels[first_y : int(bottom) + margin + 1, first_x : int(right) + margin + 1]
     box = left - first_x, top - first_y, right - first_x, bottom - first_y
     if scale > 1 and shrink_filter is None:
         output[y0:y1, x0:x1] = area_resize(part, (x1 - x0, y1 - y0), box)

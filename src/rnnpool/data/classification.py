@@ -1,6 +1,6 @@
 """Batches for classifiers: random resized crops and flips to train on, the centre to evaluate on.
 
-Batches are uint8; ``normalise_pixels`` turns them into the network's input on the device where it runs.
+Batches are levels in 0..255; ``normalise_pixels`` turns them into the network's input on the device where it runs.
 """
 
 import math
@@ -189,7 +189,10 @@ def _as_tensor(pixels: np.ndarray) -> Tensor:
 
 
 def normalise_pixels(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 (B, C, H, W) -> float32 (v - mean) / std; one number for all channels or one each, in grey levels."""
+    """Levels in 0..255, uint8 or float32 (B, C, H, W) -> float32 (v - mean) / std.
+
+    ``mean`` and ``std`` have one number for all channels or one each, in grey levels.
+    """
     shape = (1, -1, 1, 1)
     centre = torch.tensor(mean, device=pixels.device).view(shape)
     spread = torch.tensor(std, device=pixels.device).view(shape)

@@ -1,7 +1,8 @@
 """Training samples of a detector made on the device that trains, a batch at a time.
 
 The processors only draw the plans (``rnnpool.data.training_samples``); pixels are cut, resized and distorted where they
-are used. Samples equal those made on the processor up to rounding.
+are used. Samples equal those made on the processor up to rounding, except that noise comes from another generator and
+that blur is a Gaussian, which Pillow approximates by boxes.
 """
 
 from collections.abc import Sequence
@@ -29,8 +30,8 @@ class PackedPlans(NamedTuple):
     cutouts: Tensor  # int64 (B, 4): left, top, width, height; all 0 where none
 
 
-class SamplePlans:
-    """The plans of ``samples`` as a data set for a loader: everything that is done on the processor."""
+class PlanBatches:
+    """The plans of ``samples`` as a data set that makes whole batches: all that is done on the processor."""
 
     def __init__(self, samples: TrainingSamples) -> None:
         self.samples = samples
@@ -38,15 +39,13 @@ class SamplePlans:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def set_epoch(self, epoch: int) -> None:
-        self.samples.set_epoch(epoch)
-
-    def __getitem__(self, index: int) -> SamplePlan:
-        return self.samples.plan(index)
+    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[PackedPlans, PackedTargets]:
+        """Of these (epoch, index) pairs."""
+        return pack([self.samples.plan(*key) for key in keys])
 
 
 def pack(plans: Sequence[SamplePlan]) -> tuple[PackedPlans, PackedTargets]:
-    """For a loader's ``collate``."""
+    """Plans, and what they have for targets, as tensors in the processor's memory."""
     parts = [
         (number, p.dataset, p.image, FILTERS.index(p.shrink_filter), p.left, p.top, p.size)
         for number, plan in enumerate(plans)
@@ -83,11 +82,11 @@ class DeviceCrops:
         plans = to_device(plans, self.device)
         sample, _, _, filters, left, top, count = plans.parts.T
         x, y, side = plans.windows.T
-        none, scale = torch.zeros_like(left), side / count
+        low, scale = torch.zeros_like(left), side / count
         crops = self.images.crops(
             images,
-            down=Axis(y, scale, top, count, none, height),
-            across=Axis(x, scale, left, count, none, width),
+            down=Axis(y, scale, top, count, low, height),
+            across=Axis(x, scale, left, count, low, width),
             filters=filters,
             size=size,
             any_hamming="hamming" in self.config.shrink_filters,

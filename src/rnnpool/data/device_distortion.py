@@ -19,8 +19,7 @@ class PackedDistortions(NamedTuple):
     colours: Tensor  # float32 (B, 3, 3): matrices to multiply RGB rows with
     blurred: Tensor  # int64 (K,): the samples that are blurred
     blur_radii: Tensor  # float32 (K,)
-    noises: Tensor  # float32 (B,): standard deviations, 0 where none
-    noise_seed: int  # of the whole batch
+    noisy: list[tuple[int, float, int]]  # samples, standard deviations and seeds
 
 
 def pack_distortions(drawn: Sequence[Distortion]) -> PackedDistortions:
@@ -31,8 +30,7 @@ def pack_distortions(drawn: Sequence[Distortion]) -> PackedDistortions:
         torch.from_numpy(np.stack([each.colour_matrix() for each in drawn])),
         torch.tensor(blurred, dtype=torch.int64),
         torch.tensor([drawn[number].blur_radius for number in blurred], dtype=torch.float32),
-        torch.tensor([each.noise_sigma for each in drawn], dtype=torch.float32),
-        max(each.noise_seed for each in drawn),
+        [(number, each.noise_sigma, each.noise_seed) for number, each in enumerate(drawn) if each.noise_sigma > 0],
     )
 
 
@@ -45,10 +43,10 @@ def distort_batch(values: Tensor, drawn: PackedDistortions, config: PhotometricC
     values = _expose(values.clamp(0, 255), drawn.exposures)
     if values.shape[1] == 3:
         values = torch.einsum("bchw,bcd->bdhw", values, drawn.colours)
-    if config.noise_probability > 0:
-        generator = torch.Generator(values.device).manual_seed(drawn.noise_seed)
-        noise = torch.randn(values.shape, generator=generator, device=values.device)
-        values = values + noise * drawn.noises[:, None, None, None]
+    for number, sigma, seed in drawn.noisy:
+        generator = torch.Generator(values.device).manual_seed(seed)
+        noise = torch.randn(values.shape[1:], generator=generator, device=values.device)
+        values[number].add_(noise, alpha=sigma)
     return values.clamp(0, 255)
 
 
@@ -56,10 +54,14 @@ def _blur(values: Tensor, radii: Tensor, reach: int) -> Tensor:
     """Gaussians of standard deviations ``radii`` (B,), cut off ``reach`` pixels from their centre."""
     offsets = torch.arange(-reach, reach + 1, device=values.device)
     taps = torch.exp(-0.5 * (offsets / radii[:, None]) ** 2)  # (B, 2 reach + 1)
-    taps = (taps / taps.sum(1, keepdim=True)).repeat_interleave(values.shape[1], dim=0)[:, None]  # (B C, 1, taps)
-    flat = F.pad(values.flatten(0, 1)[None], (reach,) * 4, mode="replicate")  # (1, B C, H + 2 reach, W + 2 reach)
-    flat = F.conv2d(F.conv2d(flat, taps[..., None], groups=len(taps)), taps[..., None, :], groups=len(taps))
-    return flat.view(values.shape)
+    taps = (taps / taps.sum(1, keepdim=True))[..., None, None, None]  # (B, 2 reach + 1, 1, 1, 1)
+    # Sums of shifted images: convolutions would be tuned anew for every number of samples.
+    padded = F.pad(values, (reach,) * 4, mode="replicate")
+    rows = sum(taps[:, k] * padded[:, :, k : k + values.shape[2]] for k in range(2 * reach + 1))
+    assert isinstance(rows, Tensor)
+    blurred = sum(taps[:, k] * rows[..., k : k + values.shape[3]] for k in range(2 * reach + 1))
+    assert isinstance(blurred, Tensor)
+    return blurred
 
 
 def _expose(values: Tensor, exposures: Tensor) -> Tensor:

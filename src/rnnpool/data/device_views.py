@@ -1,6 +1,6 @@
 """Training samples of a classifier made on the device that trains, a batch at a time; see ``rnnpool.data.resident``.
 
-Samples equal those that ``TrainingImages`` makes on the processor, up to rounding.
+Samples equal those that ``TrainingImages`` makes on the processor as those of ``rnnpool.data.device_crops`` do.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class PackedViews(NamedTuple):
     distortions: PackedDistortions | None
 
 
-class PackedImages:
+class ViewBatches:
     """The samples of ``images`` as a data set that makes whole batches: everything that is done on the processor."""
 
     def __init__(self, images: TrainingImages) -> None:

@@ -24,7 +24,7 @@ from rnnpool.images import image_size, load_image
 
 Progress = Callable[[int, int], None]  # called with (images done, images in all)
 
-_AHEAD = 256  # images
+_AHEAD = 4 * (os.cpu_count() or 1)  # images that are held while they are decoded
 _FORMAT = 1  # raised when the meaning of the bytes changes
 
 
@@ -165,5 +165,5 @@ def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Pro
 def _decoded(files: PixelFiles) -> Iterator[np.ndarray]:
     """All images in order, decoded on all cores (Pillow lets go of the interpreter while it decodes)."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for first in range(0, len(files), _AHEAD):  # no more than these are held at once
+        for first in range(0, len(files), _AHEAD):
             yield from pool.map(files.__getitem__, range(first, min(first + _AHEAD, len(files))))

@@ -26,7 +26,7 @@ _ASPECTS = (0.6, 1.0, 1.7)  # width / height between tall, upright, lying and wi
 # Of a device's free memory; the rest is for training.
 _SHARE = 0.5
 
-Crops = Literal["auto", "processor", "device"]
+Crops = Literal["auto", "cpu", "device"]
 
 
 class Axis(NamedTuple):
@@ -60,7 +60,7 @@ class ResidentImages:
             ]
         except torch.OutOfMemoryError as error:
             raise InputError(
-                f"{len(self.sizes)} images do not fit in the memory of {device}: data.crops=processor"
+                f"{len(self.sizes)} images do not fit in the memory of {device}: data.crops=cpu"
             ) from error
         filled = [0] * len(canvases)
         images = (pixels[i] for pixels in sets for i in range(len(pixels)))
@@ -140,8 +140,10 @@ def use_device(crops: Crops, sets: Sequence[Pixels], device: torch.device) -> bo
 
     "auto" does so on a GPU, for images that are decoded already (a cache) and take less than half of its free memory.
     """
-    if crops != "auto" or device.type != "cuda" or not all(isinstance(pixels, PixelCache) for pixels in sets):
+    if crops != "auto":
         return crops == "device"
+    if device.type != "cuda" or not all(isinstance(pixels, PixelCache) for pixels in sets):
+        return False
     sizes = torch.from_numpy(np.concatenate([_sizes(pixels) for pixels in sets]))
     needed = sum(count * height * width for count, height, width in _grouped(sizes)[1]) * sets[0].channels
     return needed < _SHARE * torch.cuda.mem_get_info(device)[0]
@@ -153,6 +155,8 @@ def _sizes(pixels: Pixels) -> np.ndarray:
 
 def _grouped(sizes: Tensor) -> tuple[Tensor, list[tuple[int, int, int]]]:
     """The group of each image by area and aspect, int64 (N,), and of each group its images, their height and width."""
+    if not len(sizes):
+        return sizes.new_zeros(0), []
     areas, aspects = sizes.prod(1), sizes[:, 0] / sizes[:, 1]
     kinds = torch.bucketize(aspects, torch.tensor(_ASPECTS))
     classes = ((areas / areas.min()).log() / math.log(_AREA_RATIO)).floor().long()

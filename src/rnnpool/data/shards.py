@@ -12,8 +12,8 @@ time.
 import io
 import json
 import tarfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import PixelFiles
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path, write_text
-from rnnpool.images import IMAGE_SUFFIXES, shrink_on_load, to_rgb
+from rnnpool.images import IMAGE_SUFFIXES, shrink_on_load, to_rgb, upright_size
 
 MEGABYTE = 10**6
 ALL = "all"  # the part that a folder of classes without parts is packed as; it is split when it is opened
@@ -62,27 +62,31 @@ class ShardPixels:
         return len(self.places)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        with self._open(index) as image:
+        with self._opened(index) as image:
+            image.load()
             rgb = to_rgb(ImageOps.exif_transpose(image), name=self.names[index])
         pixels = np.array(rgb.convert("L") if self.channels == 1 else rgb)
         return pixels.reshape(*pixels.shape[:2], self.channels)
 
     def size(self, index: int) -> tuple[int, int]:
-        with self._open(index) as image:
-            return ImageOps.exif_transpose(image).size
+        with self._opened(index) as image:
+            return upright_size(image)
 
-    def _open(self, index: int) -> Image.Image:
+    @contextmanager
+    def _opened(self, index: int) -> Iterator[Image.Image]:
+        """The image, its pixels not decoded yet."""
         shard, offset, length, _ = (int(v) for v in self.places[index])
         with open(self.paths[shard], "rb") as file:
             file.seek(offset)
             content = file.read(length)
         try:
-            image = Image.open(io.BytesIO(content))
-            shrink_on_load(image, self.least_side)
-            image.load()
+            with Image.open(io.BytesIO(content)) as image:
+                shrink_on_load(image, self.least_side)
+                yield image
+        except InputError:
+            raise
         except Exception as error:  # Pillow's decoders leak every kind
             raise InputError(f"{self.paths[shard]}: {self.names[index]} is corrupt or unreadable ({error})") from error
-        return image
 
 
 class ShardOrder:

@@ -8,13 +8,13 @@ Every plan is a pure function of (seed, epoch, index): a resumed run sees the ve
 number of worker processes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from rnnpool.data.augment import SHRINK_FILTERS, AugmentConfig
 from rnnpool.data.box_transforms import (
@@ -25,6 +25,7 @@ from rnnpool.data.box_transforms import (
     flip_boxes,
     random_window,
 )
+from rnnpool.data.collate import PackedTargets, collate_detection
 from rnnpool.data.photometric import Distortion, distort, draw_distortion
 from rnnpool.data.samples import PAD_VALUE, DetectionDataset, normalise
 from rnnpool.errors import InputError
@@ -67,9 +68,8 @@ class SamplePlan:
 _Placed = tuple[Part, np.ndarray, np.ndarray]
 
 
-class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
-    """Augmented samples: ``self[i]`` is (image float32 (C, S, S) in (v - 128) / 128, target), the same for the same
-    (seed, epoch, i).
+class TrainingSamples:
+    """Augmented samples: ``self[epoch, i]`` is (image float32 (C, S, S) in (v - 128) / 128, target).
 
     The target is a dict of ``boxes`` float32 (n, 4) and ``ignore`` float32 (m, 4), x1 y1 x2 y2 in pixels of the crop.
 
@@ -99,27 +99,25 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         self.config = config
         self.seed = seed
         self._extra_length = round(len(source) * extra_share / (1.0 - extra_share)) if extra is not None else 0
-        # In shared memory, so that worker processes that live for several epochs see it change.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
         return len(self.source) + self._extra_length
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose samples are made; call it before iterating over a loader."""
-        self._epoch.fill_(epoch)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        plan = self.plan(index)
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor]]:
+        plan = self.plan(*key)
         image = torch.from_numpy(np.ascontiguousarray(self._pixels(plan).transpose(2, 0, 1)))
         return normalise(image), {"boxes": torch.from_numpy(plan.boxes), "ignore": torch.from_numpy(plan.ignore)}
 
-    def plan(self, index: int) -> SamplePlan:
-        """What is drawn for sample ``index`` of the present epoch."""
-        rng = np.random.default_rng((self.seed, int(self._epoch), index))
+    def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, PackedTargets]:
+        """The samples of these (epoch, index) pairs: images (B, C, S, S) and their targets."""
+        return collate_detection([self[key] for key in keys])
+
+    def plan(self, epoch: int, index: int) -> SamplePlan:
+        """What is drawn for sample ``index`` of an epoch."""
+        rng = np.random.default_rng((self.seed, epoch, index))
         config = self.config
         is_mosaic = rng.random() < config.mosaic
-        placed = self._mosaic(index, rng) if is_mosaic else [self._place(index, 0, 0, config.size, rng)]
+        placed = self._mosaic(epoch, index, rng) if is_mosaic else [self._place(epoch, index, 0, 0, config.size, rng)]
         parts = tuple(part for part, _, _ in placed)
         boxes, ignore = (np.concatenate(list(each)) for each in list(zip(*placed, strict=True))[1:])
         flip = bool(rng.random() < config.flip)
@@ -158,10 +156,10 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         rng = np.random.default_rng((self.seed, epoch, index, 1))  # apart from the stream that augments the sample
         return 1, int(rng.integers(len(self.sets[1])))
 
-    def _place(self, index: int, left: int, top: int, size: int, rng: np.random.Generator) -> _Placed:
+    def _place(self, epoch: int, index: int, left: int, top: int, size: int, rng: np.random.Generator) -> _Placed:
         """A crop of sample ``index``'s image, for the square of ``size`` pixels at (``left``, ``top``)."""
         config = self.config
-        dataset, number = self._origin(index, int(self._epoch))
+        dataset, number = self._origin(index, epoch)
         annotation = self.sets[dataset].annotations[number]
         width, height = self.sets[dataset].pixels.size(number)
         boxes = annotation.boxes
@@ -179,12 +177,12 @@ class TrainingSamples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         shift = np.array([left, top, left, top], np.float32)
         return Part(dataset, number, window, shrink_filter, left, top, size), faces + shift, ignore + shift
 
-    def _mosaic(self, index: int, rng: np.random.Generator) -> list[_Placed]:
+    def _mosaic(self, epoch: int, index: int, rng: np.random.Generator) -> list[_Placed]:
         """Four crops of half the size, of this image and three random ones (Bochkovskiy et al., YOLOv4, 2020)."""
         half = self.config.size // 2
         indices = [index, *rng.integers(len(self), size=3)]
         lefts, tops = (0, half, 0, half), (0, 0, half, half)
-        return [self._place(int(i), x, y, half, rng) for i, x, y in zip(indices, lefts, tops, strict=True)]
+        return [self._place(epoch, int(i), x, y, half, rng) for i, x, y in zip(indices, lefts, tops, strict=True)]
 
 
 def _cutout(size: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

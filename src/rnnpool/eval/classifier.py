@@ -12,10 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from rnnpool.data.classification import CentreImages, normalise_pixels
-from rnnpool.data.guarded import Guarded, unguarded
+from rnnpool.data.guarded import guarded_loader
 from rnnpool.errors import InputError
 
 SURE = 0.9  # probability from which a teacher counts as sure
@@ -113,6 +112,4 @@ class _Chunks:
 
 def _batches(images: CentreImages, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
     chunks = _Chunks(images, size)
-    # Its own generator: a loader draws a seed, and the default generator belongs to the training.
-    loader = DataLoader(Guarded(chunks, len(chunks)), batch_size=None, num_workers=workers, generator=torch.Generator())
-    yield from unguarded(loader)
+    return guarded_loader(chunks, range(len(chunks)), workers=workers)

@@ -16,7 +16,7 @@ from torch import nn
 from rnnpool.compile.emit import compile_network
 from rnnpool.compile.firmware import run_on_chip
 from rnnpool.errors import InputError
-from rnnpool.experiments.costs import network_of
+from rnnpool.experiments.costs import trained_network
 from rnnpool.experiments.definition import Run
 from rnnpool.files import write_text
 from rnnpool.integer.convert import convert
@@ -65,7 +65,7 @@ def measure_rows(runs: Sequence[Run], out: Path) -> dict[str, ChipCost | str]:
     for run in runs:
         if run.row not in costs:
             try:
-                options, shape = network_of(run.recipe, out / run.name / "final.safetensors")
+                options, shape = trained_network(run.recipe, out / run.name / "final.safetensors")
                 costs[run.row] = chip_cost(run.recipe.model.name, options, shape)
             except InputError as error:
                 costs[run.row] = str(error)

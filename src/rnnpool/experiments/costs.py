@@ -13,7 +13,7 @@ from rnnpool.cost.standard import standard_peak
 from rnnpool.cost.stream import plan_rows
 from rnnpool.errors import InputError
 from rnnpool.models import create_model, model_info
-from rnnpool.models.weights import read_weights
+from rnnpool.models.weights import read_metadata
 from rnnpool.train.recipe import Recipe
 
 
@@ -33,7 +33,7 @@ class RunCost:
     missing: str = ""
 
 
-def network_of(recipe: Recipe, weights: Path) -> tuple[dict[str, Any], tuple[int, int, int]]:
+def trained_network(recipe: Recipe, weights: Path) -> tuple[dict[str, Any], tuple[int, int, int]]:
     """Options and shape (C, H, W) of the network that a run of ``recipe`` trains.
 
     Args:
@@ -42,7 +42,7 @@ def network_of(recipe: Recipe, weights: Path) -> tuple[dict[str, Any], tuple[int
     Raises:
         InputError: a classifier without weights.
     """
-    metadata = read_weights(weights)[1] if weights.is_file() else {}
+    metadata = read_metadata(weights) if weights.is_file() else {}
     if "view" in metadata:
         view = json.loads(metadata["view"])
         return json.loads(metadata["model_options"]), (view["channels"], view["size"], view["size"])
@@ -53,8 +53,8 @@ def network_of(recipe: Recipe, weights: Path) -> tuple[dict[str, Any], tuple[int
 
 
 def run_cost(recipe: Recipe, weights: Path) -> RunCost:
-    """The cost of the network that a run of ``recipe`` trains; arguments and errors as for ``network_of``."""
-    options, shape = network_of(recipe, weights)
+    """The cost of the network that a run of ``recipe`` trains; arguments and errors as for ``trained_network``."""
+    options, shape = trained_network(recipe, weights)
     model = _without_values(recipe.model.name, options)
     parameters = sum(p.numel() for p in model.parameters())
     try:

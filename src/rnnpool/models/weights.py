@@ -1,11 +1,13 @@
 """Trained parameters on disk: safetensors files that say which network they belong to.
 
-The metadata entry "model" is the registry name; ``load_weights`` refuses the file of another network. Shipped files
+The metadata entry "model" is the registry name, "model_options" what ``create_model`` was given besides, as JSON;
+``load_weights`` refuses the file of another network. Shipped files
 are ``weights/NAME.safetensors`` in the repository, ``rnnpool/weights/`` in the wheel.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +65,13 @@ def network_of(path: str | Path) -> tuple[str, dict[str, Any]]:
     Raises:
         InputError: a file that cannot be read, or that does not name its network.
     """
-    metadata = read_weights(Path(path))[1]
+    metadata = read_metadata(Path(path))
     if "model" not in metadata:
         raise InputError(f"{path}: does not name its network (rnnpool train writes it)")
-    return metadata["model"], json.loads(metadata.get("model_options", "{}"))
+    try:
+        return metadata["model"], json.loads(metadata.get("model_options", "{}"))
+    except ValueError as error:
+        raise InputError(f"{path}: the options of its network are damaged: {error}") from error
 
 
 def _name_of(model: nn.Module) -> str:
@@ -78,11 +83,23 @@ def _name_of(model: nn.Module) -> str:
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file; InputError if it is missing or not whole."""
+    with _opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """As of ``read_weights``, without the tensors."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such weights file")
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            yield file
     except SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from error
 

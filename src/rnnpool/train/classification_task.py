@@ -18,7 +18,7 @@ from rnnpool.data.classification import (
     least_side,
     normalise_pixels,
 )
-from rnnpool.data.device_views import DeviceViews, PackedImages
+from rnnpool.data.device_views import DeviceViews, ViewBatches
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.resident import Crops, use_device
@@ -29,7 +29,7 @@ from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
 from rnnpool.models import model_info, save_weights
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
-from rnnpool.train.stream import Order, shuffled, stream_batches
+from rnnpool.train.stream import Order, completed_batches, shuffled, stream_batches
 from rnnpool.train.task import Batch, Plan
 
 
@@ -81,12 +81,9 @@ class ClassificationTask:
 
     def batches(self, plan: Plan) -> Iterator[Batch]:
         if not use_device(self.data.crops, [self.samples.images.pixels], plan.device):
-            yield from stream_batches(self.samples, plan, self.order)
-            return
-        make = DeviceViews(self.samples, plan.device)
-        packed: Any
-        for packed in stream_batches(PackedImages(self.samples), plan, self.order):
-            yield Batch(make(packed.inputs), packed.targets, packed.keys)
+            return stream_batches(self.samples, plan, self.order)
+        packed = stream_batches(ViewBatches(self.samples), plan, self.order)
+        return completed_batches(packed, DeviceViews(self.samples, plan.device))
 
     def describe(self, key: Any) -> str:
         epoch, index = key

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.boxes_csv import BoxesCsv
-from rnnpool.data.collate import collate_detection
-from rnnpool.data.device_crops import DeviceCrops, SamplePlans, pack
+from rnnpool.data.device_crops import DeviceCrops, PlanBatches
 from rnnpool.data.resident import Crops, use_device
 from rnnpool.data.samples import DetectionDataset
 from rnnpool.data.training_samples import TrainingSamples
@@ -22,7 +21,7 @@ from rnnpool.models import save_weights
 from rnnpool.models.detector import Detector
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import Recipe
-from rnnpool.train.stream import stream_loader
+from rnnpool.train.stream import completed_batches, stream_batches
 from rnnpool.train.task import Batch, Plan
 
 
@@ -75,12 +74,9 @@ class DetectionTask:
     def batches(self, plan: Plan) -> Iterator[Batch]:
         sets = [each.pixels for each in self.samples.sets]
         if not use_device(self.data.crops, sets, plan.device):
-            yield from stream_loader(self.samples, plan, collate_detection)
-            return
-        make = DeviceCrops(sets, self.data.augment, plan.device)
-        packed: Any
-        for packed in stream_loader(SamplePlans(self.samples), plan, pack):
-            yield Batch(make(packed.inputs), packed.targets, packed.keys)
+            return stream_batches(self.samples, plan)
+        packed = stream_batches(PlanBatches(self.samples), plan)
+        return completed_batches(packed, DeviceCrops(sets, self.data.augment, plan.device))
 
     def describe(self, key: Any) -> str:
         epoch, index = key

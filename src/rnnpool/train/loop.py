@@ -2,7 +2,8 @@
 
 The state of a run is its step number, the weights, their average and the optimiser's state; everything else (order and
 augmentation of the data, learning rate, random numbers within a step) is a pure function of the seed and the step. A
-run that was killed therefore goes on from its last checkpoint to the same bits.
+run that was killed therefore goes on from its last checkpoint to the same bits (on a GPU up to what its libraries
+choose anew).
 
 ``batch_size`` counts all processes: with any number of them the gradient is that of the same global batch (up to the
 order of additions), as long as the loss is a mean over samples and no layer mixes samples. Batch norm does: each
@@ -88,7 +89,7 @@ class _Run:
         self.recipe, self.settings, self.task, self.out = recipe, settings, task, out
         self.total_steps = total_steps(settings, task.epoch_length)
         self.fabric = _make_fabric(settings)
-        # Batches have one size, so that the fastest convolutions found for the first serve them all.
+        # Training's batches have one size, so that the fastest convolutions found for the first serve them all.
         torch.backends.cudnn.benchmark = self.fabric.device.type == "cuda"
         torch.manual_seed(mix_seed(settings.seed))
         model = task.build_model()
@@ -213,8 +214,10 @@ class _Run:
             begun = time.perf_counter()
             model = self._shipped_model()
             was_training = model.training
+            tuning, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False  # images of many sizes
             with torch.no_grad():
                 self.metrics = self.task.evaluate(model.eval())
+            torch.backends.cudnn.benchmark = tuning
             model.train(was_training)
             figures = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
             self.display.say(f"evaluation at {self._images()} images: {figures}")

@@ -23,7 +23,7 @@ from rnnpool.train.typed import closest, from_mapping
 
 # What changes how a run is carried out, not what it computes (up to rounding): a run may be resumed with others.
 OPERATIONAL = frozenset(
-    {*(f"train.{name}" for name in ("workers", "threads", "log_every", "print_seconds", "save_minutes")), "data.crops"}
+    ("train.workers", "train.threads", "train.log_every", "train.print_seconds", "train.save_minutes", "data.crops")
 )
 
 

@@ -5,16 +5,14 @@ Sample p of the stream belongs to epoch p // n and is entry p % n of that epoch'
 dropped or seen twice in an epoch: a batch may reach over the end of one epoch into the next.
 """
 
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from rnnpool.data.guarded import Guarded, as_it_is, unguarded
+from rnnpool.data.guarded import guarded_loader
 from rnnpool.errors import InputError
 from rnnpool.train.task import Batch, Plan
 
@@ -24,20 +22,12 @@ def mix_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-class EpochDataset(Protocol):
-    """A map-style data set whose random augmentation is a pure function of (its seed, epoch, index)."""
-
-    def __len__(self) -> int: ...
-    def set_epoch(self, epoch: int) -> None: ...
-    def __getitem__(self, index: int) -> Any: ...
-
-
 class BatchDataset(Protocol):
     """A data set that makes whole batches, each sample a pure function of (its seed, epoch, index)."""
 
     def __len__(self) -> int: ...
     def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Any, Any]:
-        """Inputs and targets of these (epoch, index) pairs, as of ``stream_loader``'s ``collate``."""
+        """Inputs (B, ...), or what ``completed_batches`` makes them of, and targets of these (epoch, index) pairs."""
 
 
 Order = Callable[[int, int], Tensor]  # (length, seed of an epoch) -> int64 (length,), a permutation
@@ -77,25 +67,8 @@ class StreamSampler:
             yield pairs
 
 
-class _Items:
-    """Makes batches of single items. The epoch travels with the index, so that workers live as long as the run."""
-
-    def __init__(self, dataset: EpochDataset, collate: Callable[[Sequence[Any]], tuple[Any, Any]]) -> None:
-        self.dataset, self.collate = dataset, collate
-        self.epoch = -1
-
-    def __call__(self, keys: list[tuple[int, int]]) -> Batch:
-        return Batch(*self.collate([self._item(*key) for key in keys]), list(keys))
-
-    def _item(self, epoch: int, index: int) -> Any:
-        if epoch != self.epoch:
-            self.dataset.set_epoch(epoch)
-            self.epoch = epoch
-        return self.dataset[index]
-
-
-class _Whole:
-    """Has a BatchDataset make the batches."""
+class _Batches:
+    """Makes a data set's batches (a class because workers may have to pickle it)."""
 
     def __init__(self, dataset: BatchDataset) -> None:
         self.dataset = dataset
@@ -104,40 +77,13 @@ class _Whole:
         return Batch(*self.dataset.batch(keys), list(keys))
 
 
-def _leave_signals_to_the_loop(worker: int) -> None:
-    """Ctrl-C, and SIGTERM from whoever ends a whole group or service, reach workers too; they go on serving until the
-    loop has saved and tells them to end (or is gone, which they notice themselves)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def stream_batches(dataset: BatchDataset, plan: Plan, order: Order = shuffled) -> Iterator[Batch]:
+    """The plan's batches; the same for any number of workers. Their keys are (epoch, index) pairs."""
+    keys = StreamSampler(len(dataset), plan, order)
+    pin_memory = plan.device.type == "cuda"
+    return guarded_loader(_Batches(dataset), keys, workers=plan.workers, seed=plan.seed, pin_memory=pin_memory)
 
 
-def stream_loader(
-    dataset: EpochDataset, plan: Plan, collate: Callable[[Sequence[Any]], tuple[Any, Any]]
-) -> Iterable[Batch]:
-    """A loader of the plan's batches; the same batches for any number of workers (0: loaded in this process).
-
-    Args:
-        collate: items of the data set -> (inputs, targets), as a ``Batch`` has them or as what completes it wants
-            them. The batches' keys are (epoch, index) pairs.
-    """
-    return _loader(_Items(dataset, collate), StreamSampler(len(dataset), plan), plan)
-
-
-def stream_batches(dataset: BatchDataset, plan: Plan, order: Order = shuffled) -> Iterable[Batch]:
-    """As ``stream_loader``, for data sets that make whole batches, in another order if wanted."""
-    return _loader(_Whole(dataset), StreamSampler(len(dataset), plan, order), plan)
-
-
-def _loader(
-    make: Callable[[list[tuple[int, int]]], Batch], batches: Iterable[list[Any]], plan: Plan
-) -> Iterable[Batch]:
-    loader = DataLoader(
-        Guarded(make),
-        batch_sampler=batches,
-        num_workers=plan.workers,
-        collate_fn=as_it_is,
-        pin_memory=plan.device.type == "cuda",
-        worker_init_fn=_leave_signals_to_the_loop,
-        generator=torch.Generator().manual_seed(plan.seed),  # else it would draw from the default generator
-    )
-    return unguarded(loader)
+def completed_batches(packed: Iterator[Batch], make: Callable[[Any], Tensor]) -> Iterator[Batch]:
+    """Batches whose inputs were only drawn, with what ``make`` makes of them on the device that trains."""
+    return (Batch(make(batch.inputs), batch.targets, batch.keys) for batch in packed)

@@ -5,9 +5,9 @@ tile (UNITS, BLOCK), UNITS being the state size rounded up to a power of two. St
 which do not depend on its states, can be in flight together, and the states that the backward pass needs stay in
 registers. The second dimension of the grid is the direction.
 
-A product of 16 units or more is one of the tensor cores, in three tf32 parts a number, which together hold its 24 bits;
-smaller ones, which tensor cores do not take, are sums within a lane. Nothing is atomic: the same input gives the same
-bits on every run.
+A product of 16 units or more is one of the tensor cores, as three tf32 products of two parts a number, about 22 of
+its 24 bits; smaller ones, which tensor cores do not take, are sums within a lane. Nothing is atomic: the same input
+gives the same bits on every run.
 """
 
 # Triton's language is not Python's: it has no annotations of tensors and no starred expressions.
