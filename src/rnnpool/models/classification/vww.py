@@ -42,10 +42,10 @@ register_family(MOBILENET_V2_035)
 
 @register(
     "vww-rnnpool",
-    summary="ours: is there a person? mobilenet_v2_035-rnnpool at 96 x 96",
+    summary="ours: is there a person? mobilenet_v2_035-rnnpool at 128 x 128",
     task="classification",
-    input_size=(3, 96, 96),
+    input_size=(3, 128, 128),
 )
-def vww_rnnpool(input_size: int = 96) -> nn.Module:
+def vww_rnnpool(input_size: int = 128) -> nn.Module:
     """The default classifier: no person, person. Its weights are distilled (weights/vww-rnnpool.md)."""
     return model_info("mobilenet_v2_035-rnnpool").builder(input_size=input_size, init="orthogonal")
