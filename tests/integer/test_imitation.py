@@ -142,3 +142,6 @@ def test_ranges_of_another_network_are_refused() -> None:
         convert_calibrated(module, shape, images_of(shape), conversion.calibrated)
     with pytest.raises(InputError, match="ranges of an integer network are expected"):
         Calibrated.from_json('{"method": "mse"}')
+    module, shape = build("classifier")
+    with pytest.raises(InputError, match="at least one image"):
+        convert_calibrated(module, shape, [], conversion.calibrated)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 EPILOG = """\
 MODEL is a registered name, or module:function of yours that returns a trained torch module (with --input).
 The images need no labels: some dozens of the kind that the network will see. A fourth of them chooses how the ranges
-of the activations are set, unless --ranges says it.
+of the activations are set, unless --ranges says it. Weights that were trained through the rounding of integers
+(rnnpool train ... train.quantize=true) bring the ranges that they were fitted to.
 
 examples:
   rnnpool quantize face-tiny --calibrate photos --out face-tiny-int8.safetensors

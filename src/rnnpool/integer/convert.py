@@ -104,6 +104,8 @@ def convert_calibrated(
     Raises:
         InputError: an operator without integers, no images, or another network than was calibrated.
     """
+    if not images:
+        raise InputError("the error of the outputs is measured on at least one image")
     real = fuse(lower(module, input_shape, name=name))
     network = calibrated.quantise(real)
     _, held_out = _split(images)
