@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
     from rich.status import Status
     from rich.table import Table
 
+    from rnnpool.commands.quantize_subject import Subject
     from rnnpool.integer.convert import Conversion
 
 EPILOG = """\
 MODEL is a registered name, or module:function of yours that returns a trained torch module (with --input).
 The images need no labels: some dozens of the kind that the network will see. A fourth of them chooses how the ranges
-of the activations are set, unless --ranges says it.
+of the activations are set, unless --ranges says it. Weights that were trained through the rounding of integers
+(rnnpool train ... train.quantize=true) bring the ranges that they were fitted to.
 
 examples:
   rnnpool quantize face-tiny --calibrate photos --out face-tiny-int8.safetensors
@@ -44,15 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--state-bits",
         type=int,
         choices=(8, 16),
-        default=16,
-        help="of what RNNPool keeps between rows: 8 take half of its RAM (default: 16)",
+        help="of what RNNPool keeps between rows: 8 take half of its RAM (default: as it was trained for, else 16)",
     )
     parser.add_argument(
         "--nibbles",
         metavar="PIXELS",
         type=int,
-        default=0,
-        help="weights of 4 bits in 1x1 convolutions with at most PIXELS results a channel: less flash (default: 0)",
+        help="weights of 4 bits in 1x1 convolutions with at most PIXELS results a channel: less flash (default: as it "
+        "was trained for, else 0)",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="default: MODEL-int8.safetensors")
     parser.add_argument("--evaluate", metavar="DIR", type=Path, help="measure both networks on this data set")
@@ -62,7 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from rnnpool.commands.quantize_subject import choose_images, load_subject, open_measure
     from rnnpool.cost.tables.render import console
-    from rnnpool.integer.convert import convert
     from rnnpool.integer.storage import save_network
 
     subject = load_subject(args.model, args.weights, args.input)
@@ -72,20 +73,7 @@ def run(args: argparse.Namespace) -> int:
     paths = choose_images(args.calibrate, args.images)
     measure = None if args.evaluate is None else open_measure(subject, args.evaluate)
     with _status("calibrating"):
-        conversion = convert(
-            subject.viewed,
-            subject.shape,
-            subject.images(paths),
-            nibbles=args.nibbles,
-            name=getattr(subject.module, "registry_name", None),
-            method=args.ranges,
-            narrow=args.state_bits == 8,
-            metadata={
-                "weights": Path(args.weights or "default").name,
-                "calibrated_on": args.calibrate.name,
-                **subject.entries,
-            },
-        )
+        conversion = _convert(args, subject, paths)
     save_network(conversion.network, out)
     screen = console()
     if args.report:
@@ -98,13 +86,39 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _convert(args: argparse.Namespace, subject: "Subject", paths: list[Path]) -> "Conversion":
+    """With the ranges of the weights' training, if it had any and no others are asked for."""
+    from rnnpool.integer.convert import convert, convert_calibrated
+
+    images = subject.images(paths)
+    name = getattr(subject.module, "registry_name", None)
+    entries = {"weights": Path(args.weights or "default").name, "calibrated_on": args.calibrate.name, **subject.entries}
+    trained = subject.calibrated
+    state_bits = args.state_bits or (8 if trained and trained.narrow else 16)
+    nibbles = args.nibbles if args.nibbles is not None else trained.nibbles if trained else 0
+    if trained and args.ranges is None:
+        chosen = replace(trained, narrow=state_bits == 8, nibbles=nibbles)
+        entries["ranges_of"] = "training"
+        return convert_calibrated(subject.viewed, subject.shape, images, chosen, name=name, metadata=entries)
+    return convert(
+        subject.viewed,
+        subject.shape,
+        images,
+        nibbles=nibbles,
+        name=name,
+        method=args.ranges,
+        narrow=state_bits == 8,
+        metadata=entries,
+    )
+
+
 def _print_summary(screen: "Console", conversion: "Conversion", out: Path) -> None:
     from rnnpool.integer.network import flash_bytes
 
-    chosen = conversion.method
+    entries, chosen = conversion.network.metadata, conversion.method
     tried = [f"{name} {sqnr:.1f} dB{' (kept)' * (name == chosen)}" for name, sqnr in conversion.sqnr.items()]
-    entries = conversion.network.metadata
-    screen.print(f"ranges by       {', '.join(tried)}: error of the outputs", highlight=False)
+    where = " in training" if "ranges_of" in entries else ""
+    screen.print(f"ranges by       {', '.join(tried)}{where}: error of the outputs", highlight=False)
     screen.print(f"images          {entries['images']}", highlight=False)
     if "widened" in entries:
         screen.print(f"wider ranges    {entries['widened']} (times the chosen; 16 bits would not hold their results)")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from rnnpool.integer.calibrated import Calibrated
     from rnnpool.integer.network import IntNetwork
 
 # The precision or accuracy by name: of the float network (None), or of an integer one.
@@ -28,6 +29,7 @@ class Subject:
         view: how a classifier sees images: its training's ``View``, or nothing.
         classes: of a classifier, if its weights name them.
         data: the data section of the recipe that the weights were trained by.
+        calibrated: the ranges that they were trained with, if they were trained to be rounded.
     """
 
     name: str
@@ -36,14 +38,14 @@ class Subject:
     view: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
+    calibrated: "Calibrated | None" = None
 
     @property
     def viewed(self) -> "nn.Module":
         """The network as one of (v - 128) / 128, which is what integer networks take."""
-        from rnnpool.integer.module import Viewed
+        from rnnpool.integer.module import viewed
 
-        usual = {128.0} >= {*self.view.get("mean", ()), *self.view.get("std", ())}
-        return self.module if usual else Viewed(self.module, self.view["mean"], self.view["std"])
+        return viewed(self.module, self.view.get("mean", ()), self.view.get("std", ()))
 
     @property
     def entries(self) -> dict[str, str]:
@@ -88,6 +90,7 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
         shape: "CxHxW"; None: the network's own.
     """
     from rnnpool.cost.source import input_shape, load_network
+    from rnnpool.integer.calibrated import Calibrated
     from rnnpool.models import create_model, model_info
     from rnnpool.models.weights import read_metadata, shipped_weights
 
@@ -105,7 +108,8 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
     if view:
         own = (view["channels"], view["size"], view["size"])
     data = about["recipe"].get("data", {})
-    return Subject(name, module, input_shape(name, shape, own), view, tuple(about["classes"]), data)
+    calibrated = Calibrated.from_json(metadata["integers"]) if "integers" in metadata else None
+    return Subject(name, module, input_shape(name, shape, own), view, tuple(about["classes"]), data, calibrated)
 
 
 def open_measure(subject: Subject, folder: Path) -> Measure:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from rnnpool.graph.graph import Graph, Node
@@ -11,9 +10,8 @@ from rnnpool.graph.ops.conv import Conv
 from rnnpool.graph.ops.linear import Linear
 
 
-@torch.no_grad()
 def fold_batch_norm(graph: Graph) -> Graph:
-    """The same function without batch norms; the tensors are new ones.
+    """The same function without batch norms; the tensors are new ones, through which gradients pass.
 
     A batch norm whose input is a convolution or linear layer that nobody else reads is merged into its weights; any
     other (after a concatenation, after RNNPool) becomes an ``Affine`` of its own.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -11,17 +12,17 @@ from rnnpool import __version__
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
+from rnnpool.integer.calibrated import Calibrated
 from rnnpool.integer.fuse import fuse
 from rnnpool.integer.images import batches
-from rnnpool.integer.layers import Convolution, RNNPooling
 from rnnpool.integer.network import IntNetwork
 from rnnpool.integer.quantise import quantise
 from rnnpool.integer.real_network import RealNetwork
 from rnnpool.integer.report import output_sqnr
+from rnnpool.integer.widths import set_widths
 
 _HELD_OUT = 4  # every 4th image is not calibrated with, but measures the methods
 _MOST_HELD_OUT = 16
-_FEWEST_NIBBLES = 2048
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Conversion:
     Attributes:
         sqnr: of the outputs, in dB, by method: what the choice was made by.
         held_out: the images on which it was measured.
+        calibrated: what quantises other weights of the network in the same way.
     """
 
     real: RealNetwork
@@ -38,8 +40,10 @@ class Conversion:
     method: str
     sqnr: dict[str, float]
     held_out: list[NDArray[np.uint8]]
+    calibrated: Calibrated
 
 
+@torch.no_grad()
 def convert(
     module: nn.Module,
     input_shape: tuple[int, int, int],
@@ -60,7 +64,7 @@ def convert(
             methods (of one image, that one).
         method: a key of ``calibrate.METHODS``; None: the one with the least error of the outputs.
         narrow: keep RNNPool's states and summaries in 8 bits between rows; 16 otherwise.
-        nibbles: 1x1 convolutions whose results have at most that many pixels get weights of 4 bits (``use_nibbles``).
+        nibbles: 1x1 convolutions whose results have at most that many pixels get weights of 4 bits (``widths``).
         name: of the network; None: its registry name, or its class.
         metadata: more entries for the file.
 
@@ -70,10 +74,7 @@ def convert(
     if method is not None and method not in METHODS:
         raise InputError(f"method is {method!r}; it may be {', '.join(METHODS)}")
     real = fuse(lower(module, input_shape, name=name))
-    for layer in real.layers:
-        if isinstance(layer, RNNPooling):
-            layer.narrow = narrow
-    use_nibbles(real, nibbles)
+    set_widths(real, narrow=narrow, nibbles=nibbles)
     seen, held_out = _split(images)
     statistics = observe(real, batches(seen))
     sqnr, networks = {}, {}
@@ -81,30 +82,56 @@ def convert(
         networks[name] = quantise(real, statistics, METHODS[name])
         sqnr[name] = output_sqnr(real, networks[name], held_out)
     best = max(sqnr, key=lambda name: sqnr[name])
+    calibrated = Calibrated.of(statistics, best, narrow=narrow, nibbles=nibbles)
+    return _conversion(real, networks[best], calibrated, sqnr, images, held_out, metadata)
+
+
+@torch.no_grad()
+def convert_calibrated(
+    module: nn.Module,
+    input_shape: tuple[int, int, int],
+    images: Sequence[NDArray[np.uint8]],
+    calibrated: Calibrated,
+    *,
+    name: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Conversion:
+    """Quantise a network whose ranges are known: those that it was trained with.
+
+    Args:
+        images: to measure with; the other arguments are those of ``convert``.
+
+    Raises:
+        InputError: an operator without integers, no images, or another network than was calibrated.
+    """
+    if not images:
+        raise InputError("the error of the outputs is measured on at least one image")
+    real = fuse(lower(module, input_shape, name=name))
+    network = calibrated.quantise(real)
+    _, held_out = _split(images)
+    sqnr = {calibrated.method: output_sqnr(real, network, held_out)}
+    return _conversion(real, network, calibrated, sqnr, images, held_out, metadata)
+
+
+def _conversion(
+    real: RealNetwork,
+    network: IntNetwork,
+    calibrated: Calibrated,
+    sqnr: dict[str, float],
+    images: Sequence[NDArray[np.uint8]],
+    held_out: list[NDArray[np.uint8]],
+    metadata: Mapping[str, str] | None,
+) -> Conversion:
+    method = calibrated.method
     entries = {
         "rnnpool": __version__,
-        "ranges": best,
+        "ranges": method,
         "images": str(len(images)),
-        "output_sqnr_db": f"{sqnr[best]:.2f}",
-        "state_bits": "8" if narrow else "16",
-    } | ({"nibbles": str(nibbles)} if nibbles else {})
-    networks[best].metadata.update(entries | dict(metadata or {}))
-    return Conversion(real, networks[best], best, sqnr, held_out)
-
-
-def use_nibbles(network: RealNetwork, pixels: int) -> None:
-    """Give weights of 4 bits to the 1x1 convolutions of maps with at most ``pixels`` pixels.
-
-    They are unpacked whenever they are used, which costs little where pixels are few, and that is also where a network
-    has most of its weights. Small layers (fewer than 2048 weights) and those that end the network keep their 8 bits.
-    """
-    for layer in network.layers:
-        if isinstance(layer, Convolution):
-            dense = not layer.depthwise and layer.groups == 1
-            pointwise = dense and layer.weight.shape[2:] == (1, 1) and layer.stride == (1, 1)
-            few = layer.shape[1] * layer.shape[2] <= pixels
-            inside = layer not in network.outputs
-            layer.nibbles = pointwise and few and inside and layer.weight.numel() >= _FEWEST_NIBBLES
+        "output_sqnr_db": f"{sqnr[method]:.2f}",
+        "state_bits": "8" if calibrated.narrow else "16",
+    } | ({"nibbles": str(calibrated.nibbles)} if calibrated.nibbles else {})
+    network.metadata.update(entries | dict(metadata or {}))
+    return Conversion(real, network, method, sqnr, held_out, calibrated)
 
 
 def _split(images: Sequence[NDArray[np.uint8]]) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:

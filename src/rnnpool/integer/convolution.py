@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnnpool.errors import InputError
 from rnnpool.integer.arithmetic import (
     ACCUMULATOR_LIMIT,
+    FRACTION,
     RESULT_LIMIT,
     Ints,
     requantise,
@@ -48,6 +49,16 @@ class IntConv:
     def nibbles(self) -> bool:
         """Whether 4 bits hold the weights."""
         return bool(np.abs(self.weights).max(initial=0) <= NIBBLE)
+
+    def real_constants(
+        self, x: Quantisation, scale_out: NDArray[np.float64] | float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights and bias (O,) of the real convolution that this one rounds: of inputs that ``x`` stores, to results
+        of which a stored unit counts ``scale_out`` (one, or one an output channel)."""
+        unit = self.multiplier.astype(np.float64) * 2.0**-FRACTION * scale_out  # of an accumulator's count
+        sums = self.weights.reshape(len(self.weights), -1).sum(axis=1, dtype=np.int64)
+        bias = (self.bias + x.zero_point * sums) * unit - self.zero_out * scale_out
+        return self.weights * (unit / x.scale)[:, None, None, None], bias
 
     def accumulate(self, x: NDArray[np.uint8]) -> Ints:
         """(I, H, W) uint8 -> (O, OH, OW) int64 accumulators."""

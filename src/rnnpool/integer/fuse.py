@@ -43,7 +43,7 @@ _CLIPS = {"relu": (0.0, float("inf")), "relu6": (0.0, 6.0)}
 
 
 def fuse(graph: Graph) -> RealNetwork:
-    """The layers of a graph.
+    """The layers of a graph. Gradients of their tensors pass to those of the graph.
 
     Raises:
         InputError: an operator, or a use of one, that has no integers; its name and its module's path are given.
@@ -57,7 +57,6 @@ class _Fuser:
         self.layers: list[Layer] = []
         self.made: dict[Node, Layer] = {}  # the layer whose result is the node's
 
-    @torch.no_grad()
     def network(self) -> RealNetwork:
         for node in self.graph:
             rule = _RULES.get(type(node.op))
@@ -113,7 +112,7 @@ def _conv(fuser: _Fuser, node: Node) -> Layer:
         shape=node.shape,
         path=node.path,
         weight=weight,
-        bias=_bias(op.bias, len(weight)),
+        bias=_bias(op.bias, weight),
         stride=op.stride,
         padding=op.padding,
         depthwise=depthwise,
@@ -131,12 +130,12 @@ def _linear(fuser: _Fuser, node: Node) -> Layer:
         shape=(len(op.weight), 1, 1),
         path=node.path,
         weight=op.weight.reshape(-1, *source.shape),
-        bias=_bias(op.bias, len(op.weight)),
+        bias=_bias(op.bias, op.weight),
     )
 
 
-def _bias(bias: Tensor | None, outputs: int) -> Tensor:
-    return torch.zeros(outputs) if bias is None else bias
+def _bias(bias: Tensor | None, weight: Tensor) -> Tensor:
+    return weight.new_zeros(len(weight)) if bias is None else bias
 
 
 def _activation(fuser: _Fuser, node: Node) -> Layer:
@@ -163,6 +162,7 @@ def _affine(fuser: _Fuser, node: Node) -> Layer:
     offset = torch.zeros(1) if op.offset is None else op.offset
     unclipped = layer.low == float("-inf") and layer.high == float("inf")
     if isinstance(layer, RNNPooling) and fuser.alone(node.inputs[0]) and unclipped:
+        scale, offset = scale.to(layer.factor), offset.to(layer.factor)
         layer.factor, layer.offset = layer.factor * scale, layer.offset * scale + offset
         return layer
     if isinstance(layer, Normalisation) and op.offset is None and fuser.alone(node.inputs[0]):
@@ -179,7 +179,7 @@ def _scale_inputs(node: Node, scale: Tensor) -> None:
     op = node.op
     assert isinstance(op, Conv)
     per_group = op.weight.shape[1]
-    channels = scale.expand(per_group * op.groups).reshape(op.groups, 1, per_group, 1, 1)
+    channels = scale.to(op.weight).expand(per_group * op.groups).reshape(op.groups, 1, per_group, 1, 1)
     weight = op.weight.reshape(op.groups, -1, *op.weight.shape[1:]) * channels
     node.op = Conv(op.kernel, op.stride, op.padding, op.dilation, op.groups, weight.reshape(op.weight.shape), op.bias)
 
@@ -187,7 +187,7 @@ def _scale_inputs(node: Node, scale: Tensor) -> None:
 def _scaled(node: Node, source: Layer, scale: Tensor, offset: Tensor) -> Layer:
     """x * scale + offset as a depthwise 3x3 with weights in the middle, which every target has a kernel for."""
     channels = source.shape[0]
-    weight = torch.zeros(channels, 1, 3, 3, dtype=scale.dtype)
+    weight = scale.new_zeros(channels, 1, 3, 3)
     weight[:, 0, 1, 1] = scale
     return Convolution(
         name=node.name,
@@ -279,7 +279,7 @@ def _rnnpool(fuser: _Fuser, node: Node) -> Layer:
     assert isinstance(op, RNNPool)
     if op.cell != "fastgrnn":
         raise unsupported(node, "its cell may be fastgrnn")
-    ones = torch.ones(4 * op.hidden2)
+    ones = op.module.rnn1.weight_hidden.new_ones(4 * op.hidden2)
     return RNNPooling(
         name=node.name,
         inputs=(fuser.source(node),),

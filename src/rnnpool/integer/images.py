@@ -20,8 +20,12 @@ def whole_images(
     paths: Iterable[Path], channels: int, input_size: tuple[int, int], multiple: int
 ) -> list[NDArray[np.uint8]]:
     """A detector's images (C, H, W): resized to the input's area, padded to multiples of ``multiple``."""
-    images = (resize_to_area(decode(path, channels), input_size) for path in paths)
-    return [pad_to_multiple(image, multiple).transpose(2, 0, 1) for image in images]
+    return [whole_image(decode(path, channels), input_size, multiple) for path in paths]
+
+
+def whole_image(pixels: NDArray[np.uint8], input_size: tuple[int, int], multiple: int) -> NDArray[np.uint8]:
+    """One of ``whole_images``, from (H, W, C)."""
+    return pad_to_multiple(resize_to_area(pixels, input_size), multiple).transpose(2, 0, 1)
 
 
 def centre_crops(

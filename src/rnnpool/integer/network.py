@@ -18,20 +18,9 @@ from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.elementwise import IntAdd, IntMean, IntPad
 from rnnpool.integer.l2norm import IntL2Norm
 from rnnpool.integer.rnnpool2d import IntRNNPool
-from rnnpool.integer.tensors import Quantisation
+from rnnpool.integer.tensors import ChannelScales, Quantisation
 
 Operator = IntConv | IntAdd | IntMean | IntPad | IntL2Norm | IntRNNPool
-
-
-@dataclass(frozen=True)
-class ChannelScales:
-    """real = scale[channel] * stored, int16."""
-
-    scale: NDArray[np.float64]  # (C,)
-
-    def dequantise(self, stored: NDArray) -> NDArray[np.float64]:
-        """(..., C, H, W)."""
-        return self.scale[:, None, None] * np.asarray(stored, np.float64)
 
 
 @dataclass(frozen=True)

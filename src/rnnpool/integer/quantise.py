@@ -86,6 +86,11 @@ def is_wide(network: RealNetwork, layer: Layer) -> bool:
     return layer in network.outputs and not network.consumers(layer) and unclipped
 
 
+def is_vector(layer: Layer) -> bool:
+    """Whether a result has so few values that their ends, let alone their percentiles, are those of chance."""
+    return layer.shape[1:] == (1, 1)
+
+
 def _byte_range(
     layer: Layer, statistics: Statistics, choose: Callable[[Statistics], tuple[float, float]], least_scale: float
 ) -> Quantisation:
@@ -101,7 +106,7 @@ def _chosen(
 ) -> tuple[float, float]:
     """The range that is wanted: within the layer's clip, with 0 in it."""
     low, high = choose(statistics)
-    if layer.shape[1:] == (1, 1):  # so few values that their ends, let alone their percentiles, are those of chance
+    if is_vector(layer):
         low, high = (_MARGIN * edge for edge in minmax(statistics))
     return min(max(low, layer.low), 0.0), max(min(high, layer.high), 0.0)
 

@@ -1,6 +1,6 @@
 """A network as layers in real numbers: what integers are made from, calibrated on and compared with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,15 +29,23 @@ class RealNetwork:
         self, image: Tensor, watch: Callable[[Layer, Tensor], None] | None = None, *, observe: bool = False
     ) -> list[Tensor]:
         """Execute on (B, C, H, W) of any size; ``watch`` sees every layer's result, ``observe`` lets layers observe."""
+
+        def compute(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+            if observe:
+                layer.observe(*inputs)
+            value = layer.run(*inputs) if inputs else image
+            if watch is not None:
+                watch(layer, value)
+            return value
+
+        return self.walk(compute)
+
+    def walk(self, compute: Callable[[Layer, Sequence[Tensor]], Tensor]) -> list[Tensor]:
+        """The outputs, each layer's result by ``compute`` from those of its inputs; the image's has none."""
         uses = {layer: len(self.consumers(layer)) + (layer in self.outputs) for layer in self.layers}
         values: dict[Layer, Tensor] = {}
         for layer in self.layers:
-            inputs = [values[source] for source in layer.inputs]
-            if observe:
-                layer.observe(*inputs)
-            values[layer] = layer.run(*inputs) if inputs else image
-            if watch is not None:
-                watch(layer, values[layer])
+            values[layer] = compute(layer, [values[source] for source in layer.inputs])
             for source in set(layer.inputs):
                 uses[source] -= 1
                 if not uses[source]:

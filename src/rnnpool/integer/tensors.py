@@ -44,6 +44,17 @@ class Quantisation:
         return self.scale * (np.asarray(stored, np.float64) - self.zero_point)
 
 
+@dataclass(frozen=True)
+class ChannelScales:
+    """real = scale[channel] * stored, int16."""
+
+    scale: NDArray[np.float64]  # (C,)
+
+    def dequantise(self, stored: NDArray) -> NDArray[np.float64]:
+        """(..., C, H, W)."""
+        return self.scale[:, None, None] * np.asarray(stored, np.float64)
+
+
 # The networks' input (v - 128) / 128 is the camera's byte itself.
 IMAGE = Quantisation(1 / 128, 128)
 

@@ -30,7 +30,7 @@ from rnnpool.models import model_info, save_weights
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
 from rnnpool.train.stream import Order, completed_batches, shuffled, stream_batches
-from rnnpool.train.task import Batch, Plan
+from rnnpool.train.task import Batch, Plan, Sight, evenly_spaced
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,12 @@ class ClassificationTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return self.scores(model).metrics
+
+    def sight(self, count: int) -> Sight:
+        data = self.data
+        centres = CentreImages(self.samples.images, data.size, data.test_crop)
+        images = [centres.batch([(0, index)])[0][0].numpy() for index in evenly_spaced(count, len(centres))]
+        return Sight(images, (data.channels, data.size, data.size), data.mean, data.std)
 
     def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         """The weights, with all that using them takes: the classes, the network's options, and how it sees an image."""

@@ -17,12 +17,13 @@ from rnnpool.data.training_samples import TrainingSamples
 from rnnpool.errors import InputError
 from rnnpool.eval.evaluation import Evaluation
 from rnnpool.eval.sets import DatasetName, open_evaluation, open_images
+from rnnpool.integer.images import whole_image
 from rnnpool.models import save_weights
 from rnnpool.models.detector import Detector
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import Recipe
 from rnnpool.train.stream import completed_batches, stream_batches
-from rnnpool.train.task import Batch, Plan
+from rnnpool.train.task import Batch, Plan, Sight, evenly_spaced
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class DetectionTask:
         self.data: DataRecipe = recipe.data
         self.root = root
         sketch = self.build_model()
-        self.channels = sketch.in_channels
-        self.area = sketch.input_size[0] * sketch.input_size[1]
+        self.channels, self.input_size = sketch.in_channels, sketch.input_size
+        self.multiple = max(sketch.head.strides)
+        self.area = self.input_size[0] * self.input_size[1]
         self.samples = TrainingSamples(
             self._images(),
             self.data.augment,
@@ -88,6 +90,12 @@ class DetectionTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return self._evaluation(cast(Detector, model))
+
+    def sight(self, count: int) -> Sight:
+        pixels = self.samples.source.pixels
+        chosen = (pixels[index] for index in evenly_spaced(count, len(pixels)))
+        images = [whole_image(each, self.input_size, self.multiple) for each in chosen]
+        return Sight(images, (self.channels, *self.input_size))
 
     def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         model.registry_name = self.recipe.model.name  # type: ignore[assignment]

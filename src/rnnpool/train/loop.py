@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
+from rnnpool.integer.calibrated import Calibrated
 from rnnpool.memory import reuse_freed_memory
 from rnnpool.nn.sparse import HardThresholding
 from rnnpool.train.checkpoint import LAST, load_latest, save_checkpoint
@@ -38,6 +39,7 @@ from rnnpool.train.metrics_log import MetricsLog
 from rnnpool.train.optimizers import build_optimizer
 from rnnpool.train.progress import ProgressDisplay
 from rnnpool.train.recipe import Recipe, TrainRecipe
+from rnnpool.train.rounding import start_rounding
 from rnnpool.train.schedule import learning_rate_factor
 from rnnpool.train.stream import mix_seed
 from rnnpool.train.task import Batch, Plan, Task
@@ -93,6 +95,10 @@ class _Run:
         torch.backends.cudnn.benchmark = self.fabric.device.type == "cuda"
         torch.manual_seed(mix_seed(settings.seed))
         model = task.build_model()
+        self.calibrated: Calibrated | None = None
+        if settings.quantize:
+            known = found[1].get("integers") if found else None
+            self.calibrated = start_rounding(model, task, settings.quantize, known)
         if settings.channels_last:
             model = model.to(memory_format=torch.channels_last)
         if settings.sync_batch_norm:
@@ -248,6 +254,8 @@ class _Run:
             "images": str(self._images()),
             "metrics": json.dumps(self.metrics),
         }
+        if self.calibrated:
+            metadata["integers"] = self.calibrated.to_json()
         self.task.export(self._shipped_model(), self.out / name, metadata)
 
     def _save(self) -> None:
@@ -264,6 +272,7 @@ class _Run:
             "ema": self.ema.module.state_dict() if self.ema else None,
             "optimizer": self.optimizer.state_dict(),
             "sparsity": self.sparsity.state_dict() if self.sparsity else None,
+            "integers": self.calibrated.to_json() if self.calibrated else None,
         }
         save_checkpoint(self.out, state)
 
@@ -308,8 +317,9 @@ class _Run:
 
     def _opening(self, first: int) -> str:
         parameters = sum(p.numel() for p in self.parameters)
+        rounding = f"rounded to integers, ranges by {self.calibrated.method}, " if self.calibrated else ""
         return (
-            f"{self.recipe.model.name}: {parameters} parameters, {self.task.epoch_length} samples an epoch, "
+            f"{self.recipe.model.name}: {parameters} parameters, {rounding}{self.task.epoch_length} samples an epoch, "
             f"{self.total_steps} steps of {self.settings.batch_size}, {self.fabric.world_size} process(es) on "
             f"{self.fabric.device.type}, {self.settings.precision}, into {self.out}{self.source}"
         )

@@ -38,6 +38,21 @@ class ModelRecipe:
 
 
 @dataclass(frozen=True)
+class RoundingRecipe:
+    """Integers to train for (rnnpool.train.rounding)."""
+
+    state_bits: Literal[16, 8] = 16  # of what RNNPool keeps between rows
+    nibbles: int = 0  # 1x1 convolutions of at most so many pixels have weights of 4 bits
+    images: int = 64  # of the training set, to find the ranges on
+
+    def __post_init__(self) -> None:
+        if self.images < 1 or self.nibbles < 0:
+            raise InputError(
+                f"train.quantize has images {self.images} and nibbles {self.nibbles}; they must be at least 1 and 0"
+            )
+
+
+@dataclass(frozen=True)
 class TrainRecipe:
     """The loop's settings. Numbers of images count all processes together."""
 
@@ -54,6 +69,7 @@ class TrainRecipe:
     lr_floor: float = 0.0  # what the cosine falls to, as a share of lr
     clip_norm: float = 0.0  # largest norm of the whole gradient; 0: no clipping
     ema_decay: float = 0.0  # of the averaged weights that are evaluated and shipped; 0: the last weights are
+    quantize: RoundingRecipe | None = None  # learn through the rounding of integers; true: of the usual ones
     sparsity: dict[str, float] = field(default_factory=dict)  # name pattern -> density (rnnpool.nn.sparse); {}: dense
     evaluate_every: int = 0  # images; 0: only at the end
     seed: int = 0
@@ -81,6 +97,8 @@ class TrainRecipe:
             _check(self, name, 0 <= getattr(self, name) <= 1, "a share, 0..1")
         for name in ("momentum", "ema_decay"):
             _check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        if self.quantize and self.precision != "32-true":
+            raise InputError(f"train.quantize needs train.precision=32-true, not {self.precision}: it counts bytes")
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,12 @@ class Recipe:
     model: ModelRecipe
     data: Any
     train: TrainRecipe
+
+    def __post_init__(self) -> None:
+        if self.train.quantize and self.model.init_from is None:
+            raise InputError(
+                "train.quantize needs model.init_from: ranges are found on trained weights, then fine-tuned"
+            )
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain dicts, lists and scalars (YAML, checkpoints)."""

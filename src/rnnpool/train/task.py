@@ -1,11 +1,13 @@
 """What the loop needs to know of a task (detection, classification, ...), and nothing more."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -35,6 +37,28 @@ class Plan:
     device: torch.device  # that the process trains on
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What a network sees in use.
+
+    Attributes:
+        images: of the training set, bytes (C, H, W) each, to calibrate on.
+        shape: (C, H, W) that the network is meant for.
+        mean, std: grey levels; it is given (v - mean) / std. One number for all channels, or one a channel.
+    """
+
+    images: Sequence[NDArray[np.uint8]]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...] = (128.0,)
+    std: tuple[float, ...] = (128.0,)
+
+
+def evenly_spaced(count: int, total: int) -> list[int]:
+    """``count`` of the numbers below ``total``; all, if there are fewer."""
+    count = min(count, total)
+    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
+
+
 class Task(Protocol):
     """One kind of training. Randomness inside ``loss`` must come from torch's default generator: the loop seeds it
     anew for every step, which is what makes a resumed run equal an unbroken one."""
@@ -56,6 +80,9 @@ class Task(Protocol):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Figures on held-out data; ``model`` is in eval mode. Called on the first process only."""
+
+    def sight(self, count: int) -> Sight:
+        """What the network will see in use, with ``count`` training images. Asked for if ``train.quantize`` is set."""
 
     def export(self, model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the weights for use outside training (.safetensors)."""

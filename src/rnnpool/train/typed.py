@@ -49,6 +49,8 @@ def convert(kind: Any, value: object, where: str) -> Any:
     origin, options = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):  # only X | None occurs
         (inner,) = (option for option in options if option is not type(None))
+        if dataclasses.is_dataclass(inner) and isinstance(value, bool):  # a section switched on, with its defaults
+            value = {} if value else None
         return None if value is None else convert(inner, value, where)
     if origin is Literal:
         if value not in options:

@@ -6,18 +6,22 @@ between two layers is what the integer network stores, and nothing is rounded in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnpool.graph import Shape
-from rnnpool.integer.tensors import Quantisation
+from rnnpool.integer.tensors import ChannelScales, Quantisation
 
 # Units of the accumulator that an output's unit has at least; arithmetic.to_multiplier wants more than 2.
 FINEST = 2.0625
+
+
+Range = tuple[NDArray[np.float64], NDArray[np.float64]]  # least and greatest, one a unit or channel
 
 
 class IntOp(Protocol):
@@ -25,6 +29,11 @@ class IntOp(Protocol):
 
     @property
     def run(self) -> Any: ...
+
+
+def straight_through(value: Tensor, real: Tensor) -> Tensor:
+    """``value``, whose gradient goes to ``real`` as it is (Bengio, Leonard, Courville 2013)."""
+    return value.detach() + (real - real.detach())
 
 
 @dataclass(eq=False, kw_only=True)
@@ -75,6 +84,29 @@ class Layer:
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntOp:
         """Its integers, from stored inputs to a stored result."""
         raise NotImplementedError
+
+    def imitate(
+        self,
+        op: IntOp,
+        inputs: Sequence[Quantisation],
+        output: Quantisation | ChannelScales,
+        *values: Tensor,
+    ) -> Tensor:
+        """The layer's result by the constants of ``op``, in real numbers that are not yet rounded to ``output``.
+
+        Gradients are those of ``real`` (straight through all rounding). Clips are left to the stored range.
+
+        Args:
+            values: results of the inputs (B, C, H, W), multiples of their scales.
+        """
+        return self.real(*values)
+
+    def observations(self) -> dict[str, Range]:
+        """What ``observe`` took note of, by name."""
+        return {}
+
+    def recall(self, observations: Mapping[str, Range]) -> None:
+        """Take over what another network's layer had noted."""
 
     @property
     def arrays(self) -> dict[str, NDArray]:

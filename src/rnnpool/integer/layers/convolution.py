@@ -13,8 +13,8 @@ from torch import Tensor
 from rnnpool.graph.ops.conv import Pair
 from rnnpool.integer.arithmetic import RESULT_LIMIT
 from rnnpool.integer.convolution import IntConv, quantise_convolution, quantise_to_i16
-from rnnpool.integer.layers.base import FINEST, Layer
-from rnnpool.integer.tensors import NIBBLE, Quantisation
+from rnnpool.integer.layers.base import FINEST, IntOp, Layer, straight_through
+from rnnpool.integer.tensors import NIBBLE, ChannelScales, Quantisation
 
 _ROUNDING = 1.02  # room for stored numbers that are rounded up
 
@@ -33,9 +33,24 @@ class Convolution(Layer):
     nibbles: bool = False  # weights of 4 bits
 
     def real(self, *inputs: Tensor) -> Tensor:
-        groups = len(self.weight) if self.depthwise else self.groups
-        dtype = inputs[0].dtype
-        return F.conv2d(inputs[0], self.weight.to(dtype), self.bias.to(dtype), self.stride, self.padding, groups=groups)
+        (x,) = inputs
+        return self._convolve(x, self.weight.to(x), self.bias.to(x))
+
+    def imitate(
+        self, op: IntOp, inputs: Sequence[Quantisation], output: Quantisation | ChannelScales, *values: Tensor
+    ) -> Tensor:
+        assert isinstance(op, IntConv)
+        (x,) = values
+        constants = op.real_constants(inputs[0], output.scale)
+        weight, bias = (
+            straight_through(torch.from_numpy(rounded).to(x), real.to(x))
+            for rounded, real in zip(constants, (self.weight, self.bias), strict=True)
+        )
+        return self._convolve(x, weight, bias)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        groups = len(weight) if self.depthwise else self.groups
+        return F.conv2d(x, weight, bias, self.stride, self.padding, groups=groups)
 
     def least_scale(self, inputs: Sequence[Quantisation]) -> float:
         (x,) = inputs

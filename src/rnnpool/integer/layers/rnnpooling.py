@@ -1,6 +1,6 @@
 """RNNPool with FastGRNN cells, and the batch norm behind it."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnpool.integer.convolution import quantise_to_i16
-from rnnpool.integer.layers.base import FINEST, Layer
+from rnnpool.integer.layers.base import FINEST, IntOp, Layer, Range, straight_through
 from rnnpool.integer.layers.convolution import as_array
+from rnnpool.integer.layers.rnnpool_imitation import imitate_rnnpool
 from rnnpool.integer.recurrent import (
     INDEX_SHIFT,
     PROJECTED_SHIFT,
@@ -23,12 +24,11 @@ from rnnpool.integer.recurrent import (
     quantise_projection,
 )
 from rnnpool.integer.rnnpool2d import IntRNNPool, output_scales
-from rnnpool.integer.tensors import Quantisation
+from rnnpool.integer.tensors import ChannelScales, Quantisation
 from rnnpool.nn import RNNPool2d
 from rnnpool.nn.cells import FastGRNNCell, linear
 
 _ROUNDING = 1.01  # room for stored numbers that are rounded up
-Range = tuple[NDArray[np.float64], NDArray[np.float64]]  # least and greatest, one a unit
 
 
 @dataclass(eq=False, kw_only=True)
@@ -49,12 +49,29 @@ class RNNPooling(Layer):
             y = y[..., :-1, :-1]
         return y * self.factor[:, None, None].to(y) + self.offset[:, None, None].to(y)
 
+    def imitate(
+        self, op: IntOp, inputs: Sequence[Quantisation], output: Quantisation | ChannelScales, *values: Tensor
+    ) -> Tensor:
+        assert isinstance(op, IntRNNPool)
+        assert isinstance(output, Quantisation)
+        (x,) = values
+        value = imitate_rnnpool(op, inputs[0], output, x)
+        return straight_through(value, self.real(x)) if torch.is_grad_enabled() else value
+
     @torch.no_grad()
     def observe(self, *inputs: Tensor) -> None:
         """Widen ``seen`` by the pre-activations W x + U h of every step of these images, ``states`` by the results."""
         for which, pre in _pre_activations(self.module, inputs[0]):
             self.seen[which] = _widened(self.seen[which], pre)
         self.states = _widened(self.states, self.module(inputs[0]))
+
+    def observations(self) -> dict[str, Range]:
+        named = {"rnn1": self.seen[0], "rnn2": self.seen[1], "states": self.states}
+        return {name: seen for name, seen in named.items() if seen is not None}
+
+    def recall(self, observations: Mapping[str, Range]) -> None:
+        self.seen = [observations.get("rnn1"), observations.get("rnn2")]
+        self.states = observations.get("states")
 
     def quantise(self, inputs: Sequence[Quantisation], output: Quantisation) -> IntRNNPool:
         module = self.module
