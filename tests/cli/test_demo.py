@@ -40,6 +40,7 @@ def test_the_shipped_weights_find_the_one_face(name: str) -> None:
 def test_the_demo_prints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["demo", "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
+    assert "\nface-tiny on 320x240 grey: 153,996 parameters" in out
     for name, suffix in (("grace_hopper", "jpg"), ("astronaut", "png")):
         copy = tmp_path / "out" / f"{name}.png"
         assert re.search(rf"^{name}\.{suffix}: 1 face -> {re.escape(str(copy))}$", out, re.MULTILINE)

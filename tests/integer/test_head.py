@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from rnnpool.detection import PointHead, S3FDHead
 from rnnpool.errors import InputError
-from rnnpool.integer.head import LOG, OVERLAP, POSITION, SCORE, IntHead, integer_head, power, sigmoid
+from rnnpool.integer.head import (
+    LOG,
+    OVERLAP,
+    POSITION,
+    SCORE,
+    IntHead,
+    candidates_for,
+    integer_head,
+    power,
+    sigmoid,
+)
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
 from rnnpool.integer.tensors import IMAGE
 
@@ -87,7 +97,8 @@ def slow_suppression(boxes, scores, threshold, iou, vote, candidates) -> list[li
         if i in dropped:
             continue
         dropped += [j for j in order[place + 1 :] if j not in dropped and share(boxes[i], boxes[j]) > iou]
-        voters = [i] if vote is None else [i, *(j for j in dropped if share(boxes[i], boxes[j]) >= max(vote, 1e-9))]
+        ranked = sorted(dropped, key=order.index) if vote is not None else []
+        voters = [i, *[j for j in ranked if share(boxes[i], boxes[j]) >= max(vote, 1e-9)][:127]]
         weights = [max(1, scores[j] // 128) for j in voters]
         means = [
             Fraction(sum(w * (boxes[j][k] - boxes[i][k]) for j, w in zip(voters, weights, strict=True)), sum(weights))
@@ -112,8 +123,19 @@ def test_suppression_equals_its_definition(seed, count, iou, vote, candidates, t
     rng = np.random.default_rng(seed)
     corner = rng.integers(-100, 100, (count, 2))
     boxes = np.concatenate([corner, corner + rng.integers(0, 120, (count, 2))], axis=1)
-    scores = rng.integers(0, 9, count) * 4096  # many ties
+    check_suppression(boxes, rng.integers(0, 9, count) * 4096, iou, vote, candidates, threshold)  # many ties
 
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_about_one_face(seed):
+    """More boxes overlap than may vote."""
+    rng = np.random.default_rng(seed)
+    corner = rng.integers(0, 12, (400, 2))
+    boxes = np.concatenate([corner, corner + rng.integers(100, 120, (400, 2))], axis=1)
+    check_suppression(boxes, rng.integers(0, 32769, 400), 400, 500, 300, 0)
+
+
+def check_suppression(boxes, scores, iou, vote, candidates, threshold):
     class Ready:
         """A level whose cells are decoded already."""
 
@@ -148,8 +170,15 @@ def test_geometry_that_does_not_fit_is_refused(head, options, message):
         integer_head(head, network_for(head, **options))
 
 
-@pytest.mark.parametrize("candidates", [0, 129])
+@pytest.mark.parametrize(
+    ("pixels", "candidates"), [(96 * 96, 128), (320 * 240, 128), (480 * 320, 256), (640 * 480, 512), (10**7, 512)]
+)
+def test_larger_images_have_more_candidates(pixels, candidates):
+    assert candidates_for(pixels) == candidates
+
+
+@pytest.mark.parametrize("candidates", [0, 513])
 def test_as_many_candidates_as_the_code_can_sum(candidates):
     head = PointHead((8,))
-    with pytest.raises(InputError, match=f"candidates is {candidates}; it may be 1..128"):
+    with pytest.raises(InputError, match=f"candidates is {candidates}; it may be 1..512"):
         integer_head(head, network_for(head), candidates)

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         copy = args.out / f"{name}.png"
         write_copy(image, faces, copy)
         print(describe(path.name, faces, copy), flush=True)
-    print(cost_line(args.model, detector.model))
+    print(cost_line(str(detector.model.registry_name), detector.model))
     return 0
 
 

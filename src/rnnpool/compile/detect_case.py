@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rnnpool.compile.kernel_cases import KernelCase
 from rnnpool.compile.pack import round_up
-from rnnpool.integer.head import CANDIDATES, LOG, POWERS, IntHead, IntLevel
+from rnnpool.integer.head import LOG, MOST_CANDIDATES, POWERS, IntHead, IntLevel
 from rnnpool.target.cases import Case
 
 DETECT_HEADERS = ("rnp_detect.h",)
@@ -25,7 +25,7 @@ def random_head(rng: np.random.Generator, levels: int) -> IntHead:
         return IntLevel(multipliers, scores, int(rng.integers(1, 65)), half, int(rng.integers(LOG, 8 * LOG)))
 
     vote = int(rng.integers(1, 1025)) if rng.random() < 0.8 else None
-    candidates = int(rng.choice([1, int(rng.integers(2, 40)), CANDIDATES]))
+    candidates = int(rng.choice([1, int(rng.integers(2, 40)), 128, MOST_CANDIDATES]))
     return IntHead(tuple(level() for _ in range(levels)), int(rng.integers(1, 1025)), vote, candidates)
 
 
@@ -33,7 +33,8 @@ def random_outputs(rng: np.random.Generator, head: IntHead) -> list[NDArray[np.i
     """A map an output, int16 of all sizes; many cells have equal scores."""
     outputs = []
     for level in head.levels:
-        shape = (level.scores + 4, int(rng.integers(1, 9)), int(rng.integers(1, 13)))
+        height = 30 if rng.random() < 0.2 else int(rng.integers(1, 9))  # at times more cells than may vote
+        shape = (level.scores + 4, height, int(rng.integers(1, 13)))
         numbers = rng.integers(-32768, 32768, shape) >> rng.integers(0, 14, (1, *shape[1:]))
         numbers[: level.scores] &= -int(rng.choice([1, 8192]))
         outputs.append(numbers.astype(np.int16))

@@ -123,19 +123,20 @@ static int16_t moved(int16_t from, int32_t sum, int32_t weight) {
 /* The mean of a box and those of the dropped ones that overlap it enough. */
 static rnp_detection voted(const rnp_detect *head, const rnp_detection *found, int32_t count, const uint32_t *dropped,
                            int32_t index) {
+    int32_t voters = 127; /* times 256 times 65535 is what 32 bits hold */
     rnp_detection box = found[index];
     int32_t x1 = 0, y1 = 0, x2 = 0, y2 = 0, total = box.score < 128 ? 1 : box.score >> 7;
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < count && voters > 0; i++) {
         const rnp_detection *const other = &found[i];
         const uint32_t shared = is_set(dropped, i) ? shared_area(&box, other) : 0;
         if (shared != 0 && compare_overlap(&box, other, shared, head->vote) >= 0) {
-            /* At most 127 of 256 times 65535, which 32 bits hold. */
             const int32_t weight = other->score < 128 ? 1 : other->score >> 7;
             x1 += weight * (other->x1 - box.x1);
             y1 += weight * (other->y1 - box.y1);
             x2 += weight * (other->x2 - box.x2);
             y2 += weight * (other->y2 - box.y2);
             total += weight;
+            voters--;
         }
     }
     box.x1 = moved(box.x1, x1, total);

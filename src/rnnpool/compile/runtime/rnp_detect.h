@@ -10,15 +10,15 @@
  *
  * The `candidates` best cells are kept, in the array that receives the detections; of equal scores the first cell is
  * better. In the end, from the best on, each takes away those that overlap it by more than `iou` (shared area over the
- * area of both), and becomes the mean of itself and all that were taken away so far and overlap it by `vote` or more,
- * weighted by max(1, score / 128). */
+ * area of both), and becomes the mean of itself and all that were taken away so far and overlap it by `vote` or more
+ * (the 127 best of them), weighted by max(1, score / 128). */
 #ifndef RNP_DETECT_H
 #define RNP_DETECT_H
 
 #include "rnp.h"
 #include "rnp_detection.h"
 
-#define RNP_DETECT_MOST 128     /* candidates */
+#define RNP_DETECT_MOST 512     /* candidates */
 #define RNP_DETECT_OVERLAP 1024 /* the overlap of 1 */
 
 /* One output map. */
