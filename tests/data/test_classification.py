@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import CenterCrop, Compose, Resize
 
+from made_images import InMemory
 from made_pictures import write_pictures
 from rnnpool.data.classification import (
     CentreImages,
@@ -28,22 +29,6 @@ from rnnpool.errors import InputError
 @pytest.fixture
 def images(tmp_path):
     return image_folder(write_pictures(tmp_path, {"red": 3, "blue": 3}), ".")
-
-
-class Arrays:
-    """Pixels in memory."""
-
-    def __init__(self, arrays):
-        self.arrays, self.channels = arrays, arrays[0].shape[2]
-
-    def __len__(self):
-        return len(self.arrays)
-
-    def __getitem__(self, index):
-        return self.arrays[index]
-
-    def size(self, index):
-        return self.arrays[index].shape[1], self.arrays[index].shape[0]
 
 
 def test_draws_are_uniform_and_unrelated():
@@ -75,7 +60,7 @@ def test_a_sample_does_not_depend_on_its_batch(images):
 
 def test_whole_images_are_only_mirrored():
     source = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    labelled = LabelledImages(Arrays(list(source)), [str(i) for i in range(64)], ("a", "b"), np.arange(64) % 2)
+    labelled = LabelledImages(InMemory(list(source)), [str(i) for i in range(64)], ("a", "b"), np.arange(64) % 2)
     data = TrainingImages(labelled, ImageAugment((1, 1), (1, 1), flip=0.5), 8, seed=0)
     pixels, _ = data.batch([(0, index) for index in range(64)])
     found = pixels.permute(0, 2, 3, 1).numpy()
@@ -118,7 +103,7 @@ def test_windows_of_samples_are_cut_before_cropping():
     image = np.zeros((20, 30, 3), np.uint8)
     image[4:12, 10:18] = 200
     labelled = LabelledImages(
-        Arrays([image]), ["a"], ("no", "yes"), np.array([1]), np.array([0]), np.array([[10, 4, 8, 8]])
+        InMemory([image]), ["a"], ("no", "yes"), np.array([1]), np.array([0]), np.array([[10, 4, 8, 8]])
     )
     pixels, _ = TrainingImages(labelled, ImageAugment((0.5, 1)), 8, seed=0).batch([(0, 0)])
     assert (pixels == 200).all()
