@@ -31,6 +31,12 @@ def test_mapping_and_back(recipe_file):
     assert parse_recipe(recipe.to_mapping()) == recipe
 
 
+def test_options_that_came_later_change_no_name_while_they_are_off(recipe_file):
+    assert "train.quantize" not in load_recipe(recipe_file).what_it_computes()
+    changes = ["train.quantize=true", "model.init_from=start.safetensors"]
+    assert load_recipe(recipe_file, changes).what_it_computes()["train.quantize"]["state_bits"] == 16
+
+
 def test_what_it_computes_leaves_out_how(recipe_file):
     assert "train.workers" not in load_recipe(recipe_file).what_it_computes()
     assert load_recipe(recipe_file).what_it_computes()["train.images"] == 320

@@ -26,6 +26,10 @@ OPERATIONAL = frozenset(
     ("train.workers", "train.threads", "train.log_every", "train.print_seconds", "train.save_minutes", "data.crops")
 )
 
+# Options that came later, and what turns them off: left out while they are off, so that runs from before keep the names
+# that experiments give them, and may be resumed.
+LATER = {"train.quantize": None}
+
 
 @dataclass(frozen=True)
 class ModelRecipe:
@@ -126,7 +130,11 @@ class Recipe:
         for section, values in self.to_mapping().items():
             if isinstance(values, dict):
                 flat |= {f"{section}.{key}": value for key, value in values.items()}
-        return {key: value for key, value in flat.items() if key not in OPERATIONAL}
+        return {
+            key: value
+            for key, value in flat.items()
+            if key not in OPERATIONAL and not (key in LATER and value == LATER[key])
+        }
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
