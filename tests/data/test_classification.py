@@ -31,6 +31,12 @@ def images(tmp_path):
     return image_folder(write_pictures(tmp_path, {"red": 3, "blue": 3}), ".")
 
 
+def test_a_batch_opens_each_image_once(images, monkeypatch):
+    monkeypatch.setattr(type(images.pixels), "size", lambda self, index: pytest.fail("looked up, then decoded"))
+    pixels, _ = TrainingImages(images, ImageAugment(), 8, seed=0).batch([(0, 0), (0, 4)])
+    assert pixels.shape == (2, 3, 8, 8)
+
+
 def test_draws_are_uniform_and_unrelated():
     epochs, samples = np.divmod(np.arange(20000), 1000)
     drawn = uniforms(5, epochs, samples, 3)

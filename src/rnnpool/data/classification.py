@@ -68,11 +68,11 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self.images)
 
-    def draw(self, keys: Sequence[tuple[int, int]]) -> "DrawnViews":
-        """What the samples show, without a look at their pixels."""
+    def draw(self, keys: Sequence[tuple[int, int]], sizes: Sequence[tuple[int, int]] | None = None) -> "DrawnViews":
+        """What the samples show, without a look at their pixels; ``sizes`` as of ``LabelledImages.windows_of``."""
         epochs, indices = np.array(keys).T
         numbers = uniforms(self.seed, epochs, indices, 4 * _TRIES + 1)
-        regions = self.images.windows_of(indices)
+        regions = self.images.windows_of(indices, sizes)
         shapes = regions[:, [3, 2]]
         windows = random_windows(shapes, numbers[:, :-1], self.augment.crop_scale, self.augment.crop_ratio)
         windows[:, :2] += regions[:, [1, 0]]
@@ -85,17 +85,19 @@ class TrainingImages:
 
     def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """uint8 (B, C, size, size) of the samples, and their targets (B,) or (B, K)."""
-        drawn = self.draw(keys)
-        made = [self._made(drawn, place) for place in range(len(keys))]
+        numbers = self.images.images_of(np.array([index for _, index in keys]))
+        images = [self.images.pixels[int(number)] for number in numbers]  # each is decoded once
+        drawn = self.draw(keys, [(image.shape[1], image.shape[0]) for image in images])
+        made = [self._made(image, drawn, place) for place, image in enumerate(images)]
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), self.targets(keys)
 
     def targets(self, keys: Sequence[tuple[int, int]]) -> Tensor:
         """(B,) or (B, K) of the samples."""
         return torch.from_numpy(self.images.targets[[index for _, index in keys]])
 
-    def _made(self, drawn: "DrawnViews", place: int) -> np.ndarray:
+    def _made(self, image: np.ndarray, drawn: "DrawnViews", place: int) -> np.ndarray:
         """uint8 (size, size, C)."""
-        crop = _resized(self.images.pixels[int(drawn.images[place])], drawn.windows[place], self.size)
+        crop = _resized(image, drawn.windows[place], self.size)
         if drawn.distortions is not None:
             crop = np.rint(distort(crop, drawn.distortions[place])).astype(np.uint8)
         return crop[:, ::-1] if drawn.flips[place] else crop

@@ -35,12 +35,16 @@ class LabelledImages:
         """int64 (B,): the images that these samples lie in."""
         return samples if self.images is None else self.images[samples]
 
-    def windows_of(self, samples: np.ndarray) -> np.ndarray:
-        """int64 (B, 4): x, y, width, height of these samples, in pixels of their images."""
+    def windows_of(self, samples: np.ndarray, sizes: Sequence[tuple[int, int]] | None = None) -> np.ndarray:
+        """int64 (B, 4): x, y, width, height of these samples, in pixels of their images.
+
+        Args:
+            sizes: (width, height) of these images, for who has decoded them; None: they are looked up.
+        """
         if self.windows is not None:
             return self.windows[samples]
-        sizes = [(0, 0, *self.pixels.size(int(image))) for image in self.images_of(samples)]
-        return np.array(sizes, dtype=np.int64)
+        sizes = sizes or [self.pixels.size(int(image)) for image in self.images_of(samples)]
+        return np.array([(0, 0, *size) for size in sizes], dtype=np.int64)
 
     def region(self, index: int) -> np.ndarray:
         """uint8 (H, W, C) of sample ``index``; not to be written to."""
