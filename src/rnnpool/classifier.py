@@ -4,7 +4,6 @@ classifier = Classifier.from_name("vww-rnnpool")
 label, probability = classifier.classify("photo.jpg")[0]
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +14,8 @@ from rnnpool.data.classification import centre_square, normalise_pixels
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
-from rnnpool.models import create_model, list_models, model_info, network_of
-from rnnpool.models.weights import find_shipped_weights, read_metadata, shipped_weights
+from rnnpool.models import create_model, list_models, model_info, network_of, weights_info
+from rnnpool.models.weights import find_shipped_weights, shipped_weights
 
 DEFAULT_MODEL = "vww-rnnpool"
 
@@ -51,14 +50,12 @@ class Classifier:
             trained = [name for name in list_models() if _is_shipped_classifier(name)]
             raise InputError(f"model {model!r} is no classifier; those that come trained are: {', '.join(trained)}")
         path = shipped_weights(model) if str(weights) == "default" else Path(weights)
-        metadata = read_metadata(path)
-        about = {key: json.loads(metadata[key]) for key in ("classes", "model_options", "view") if key in metadata}
-        if len(about) < 3:
+        info = weights_info(path)
+        if not info.classes or not info.view:
             raise InputError(
                 f"{path}: does not say what its classes are and how it sees images (rnnpool train writes it)"
             )
-        network = create_model(model, weights=path, **about["model_options"])
-        return cls(network, about["classes"], View(**about["view"]))
+        return cls(create_model(model, weights=path), list(info.classes), View(**info.view))
 
     @classmethod
     def from_file(cls, weights: str | Path) -> "Classifier":
@@ -67,7 +64,7 @@ class Classifier:
         Raises:
             InputError: as of ``from_name``.
         """
-        return cls.from_name(network_of(weights)[0], weights)
+        return cls.from_name(network_of(weights), weights)
 
     def classify(self, image: ImageLike) -> list[Guess]:
         """The classes of an image, likeliest first; the central square of it is looked at.

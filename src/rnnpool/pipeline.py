@@ -17,7 +17,6 @@ from rnnpool.data.samples import normalise
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
 from rnnpool.models import Detector, create_model, list_models, model_info, network_of
-from rnnpool.models.weights import shipped_weights
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
 
 DEFAULT_MODEL = "face-tiny"
@@ -59,10 +58,7 @@ class FaceDetector:
         if model_info(model).task != "detection":
             detectors = [name for name in list_models() if model_info(name).task == "detection"]
             raise InputError(f"model {model!r} finds no faces; detectors are: {', '.join(detectors)}")
-        path = shipped_weights(model) if str(weights) == "default" else Path(weights)
-        name, options = network_of(path)
-        # The options of another network's file would fail before the file is refused.
-        network = create_model(model, weights=path, **(options if name == model else {}))
+        network = create_model(model, weights=weights)
         assert isinstance(network, Detector), f"the builder of {model!r} is registered as a detector's"
         return cls(network)
 
@@ -73,7 +69,7 @@ class FaceDetector:
         Raises:
             InputError: as of ``from_name``, or a file that does not name its network.
         """
-        return cls.from_name(network_of(weights)[0], weights)
+        return cls.from_name(network_of(weights), weights)
 
     def detect(self, image: ImageLike, threshold: float | None = None) -> list[Face]:
         """The faces of an image, best first, cut at its border.

@@ -75,7 +75,7 @@ def test_pictures_that_cannot_be_read_are_named(brightness, tmp_path, capsys):
     assert main([*command, str(tmp_path / "broken.png")]) == 2
 
 
-@pytest.mark.parametrize("left_out", ["classes", "view", "model_options"])
+@pytest.mark.parametrize("left_out", ["classes", "view"])
 def test_weights_that_do_not_say_what_they_mean(brightness, tmp_path, left_out):
     metadata = {key: value for key, value in read_weights(brightness)[1].items() if key not in (left_out, "model")}
     save_weights(create_model("mlperf_vww"), tmp_path / "mute.safetensors", metadata)

@@ -1,5 +1,7 @@
 """Weights on disk: what goes in comes out, and every file that does not fit is refused by name."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,7 +16,7 @@ def saved(tmp_path):
     torch.manual_seed(1)
     model = create_model("face-m4")
     path = tmp_path / "face-m4.safetensors"
-    save_weights(model, path, {"recipe": "made up"})
+    save_weights(model, path, {"recipe": "{}"})
     return model, path
 
 
@@ -29,7 +31,7 @@ def test_round_trip(saved):
     torch.manual_seed(2)
     other = create_model("face-m4")
     metadata = load_weights(other, path)
-    assert metadata == {"model": "face-m4", "recipe": "made up"}
+    assert metadata == {"model": "face-m4", "recipe": "{}"}
     for (name, ours), theirs in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs), name
 
@@ -39,6 +41,33 @@ def test_create_model_takes_a_path(saved):
     loaded = create_model("face-m4", weights=path)
     image = torch.zeros(1, 1, 64, 64)
     assert torch.equal(loaded.eval()(image)[0], model.eval()(image)[0])
+
+
+def test_a_file_says_how_its_network_is_built(tmp_path):
+    path = tmp_path / "colour.safetensors"
+    save_weights(create_model("face-m4", in_channels=3), path, {"model_options": '{"in_channels": 3}'})
+    assert create_model("face-m4", weights=path).in_channels == 3
+    with pytest.raises(InputError, match=r"\(4, 3, 3, 3\) in the file, \(4, 1, 3, 3\) in model 'face-m4'"):
+        create_model("face-m4", weights=path, in_channels=1)  # who asks goes before the file
+    with pytest.raises(InputError, match="weights of model 'face-m4', not of 'mlperf_vww'"):  # which has no such option
+        create_model("mlperf_vww", weights=path)
+
+
+def test_what_training_began_with_is_not_needed_again(tmp_path):
+    path, options = tmp_path / "net.safetensors", {"num_classes": 2, "backbone_weights": "/elsewhere/resnet18.pth"}
+    save_weights(create_model("mobilenet_v1_025", num_classes=2), path, {"model_options": json.dumps(options)})
+    create_model("mobilenet_v1_025", weights=path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [("{", "entry 'model_options' is damaged"), ("[3]", r"entry 'model_options' is \[3\]; it must be a dict")],
+)
+def test_damaged_entries(saved, entry, message):
+    model, path = saved
+    save_weights(model, path, {"model_options": entry})
+    with pytest.raises(InputError, match=f"face-m4.safetensors: its {message}"):
+        create_model("face-m4", weights=path)
 
 
 def test_the_loss_does_not_change_what_a_file_holds(saved):

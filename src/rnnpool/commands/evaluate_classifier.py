@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 def is_asked_for(args: argparse.Namespace) -> bool:
     """Whether --model or the file --weights is a classifier's."""
-    from rnnpool.models import model_info
-    from rnnpool.models.weights import read_metadata
+    from rnnpool.models import model_info, network_of
 
-    name = args.model
-    if name is None and args.weights is not None and Path(args.weights).is_file():
-        name = read_metadata(Path(args.weights)).get("model")
+    name = network_of(args.weights) if args.model is None and args.weights is not None else args.model
     return name is not None and model_info(name).task == "classification"
 
 
@@ -35,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
     from rnnpool.eval.pr_plot import require_matplotlib
-    from rnnpool.models.weights import read_metadata, shipped_weights
+    from rnnpool.models.weights import shipped_weights, weights_info
 
     if args.area is not None:
         raise InputError("--area is for detectors; a classifier sees images in the size that it was trained on")
@@ -50,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
         model.to(torch.device(args.device))
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
-    data = json.loads(read_metadata(path).get("recipe", "{}")).get("data", {})
-    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, data)
+    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, weights_info(path).data)
 
     started = time.perf_counter()
     centre = CentreImages(images, view.size, view.test_crop)

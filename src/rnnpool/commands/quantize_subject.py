@@ -92,7 +92,7 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
     from rnnpool.cost.source import input_shape, load_network
     from rnnpool.integer.calibrated import Calibrated
     from rnnpool.models import create_model, model_info
-    from rnnpool.models.weights import read_metadata, shipped_weights
+    from rnnpool.models.weights import shipped_weights, weights_info
 
     if ":" in name:
         if weights is not None:
@@ -101,15 +101,12 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
         return Subject(name, module, input_shape(name, shape, own))
     own = model_info(name).input_size
     path = shipped_weights(name) if weights is None else Path(weights)
-    metadata = read_metadata(path)
-    about = {key: json.loads(metadata.get(key, "{}")) for key in ("view", "model_options", "classes", "recipe")}
-    view = about["view"]
-    module = create_model(name, weights=path, **about["model_options"])
-    if view:
-        own = (view["channels"], view["size"], view["size"])
-    data = about["recipe"].get("data", {})
-    calibrated = Calibrated.from_json(metadata["integers"]) if "integers" in metadata else None
-    return Subject(name, module, input_shape(name, shape, own), view, tuple(about["classes"]), data, calibrated)
+    info = weights_info(path)
+    module = create_model(name, weights=path)
+    if info.view:
+        own = (info.view["channels"], info.view["size"], info.view["size"])
+    calibrated = Calibrated.from_json(info.integers) if info.integers else None
+    return Subject(name, module, input_shape(name, shape, own), info.view, info.classes, info.data, calibrated)
 
 
 def open_measure(subject: Subject, folder: Path) -> Measure:

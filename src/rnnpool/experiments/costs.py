@@ -1,6 +1,5 @@
 """What the network of a run costs, from the weights that the run wrote."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from rnnpool.cost import as_graph, count
 from rnnpool.cost.standard import standard_peak
 from rnnpool.cost.stream import plan_rows
 from rnnpool.errors import InputError
-from rnnpool.models import create_model, model_info
-from rnnpool.models.weights import read_metadata
+from rnnpool.models import create_model, model_info, weights_info
 from rnnpool.train.recipe import Recipe
 
 
@@ -42,10 +40,9 @@ def trained_network(recipe: Recipe, weights: Path) -> tuple[dict[str, Any], tupl
     Raises:
         InputError: a classifier without weights.
     """
-    metadata = read_metadata(weights) if weights.is_file() else {}
-    if "view" in metadata:
-        view = json.loads(metadata["view"])
-        return json.loads(metadata["model_options"]), (view["channels"], view["size"], view["size"])
+    info = weights_info(weights) if weights.is_file() else None
+    if info and info.view:
+        return info.options, (info.view["channels"], info.view["size"], info.view["size"])
     if model_info(recipe.model.name).task == "classification":
         raise InputError(f"the network of {recipe.model.name!r} is known when a run is done: there is no {weights}")
     model = _without_values(recipe.model.name, recipe.model.options)

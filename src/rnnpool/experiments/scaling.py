@@ -18,7 +18,6 @@ from rnnpool.errors import InputError
 from rnnpool.experiments.definition import Run
 from rnnpool.models import create_model
 from rnnpool.models.classification.network import Classifier
-from rnnpool.train.classification_task import fitted_model
 from rnnpool.train.stream import mix_seed
 
 LINES_AN_ANGLE = 5
@@ -62,8 +61,7 @@ def scale_lines(run: Run, weights: Path) -> Scaling:
     if not weights.is_file():
         raise InputError(f"{run.name} is not done: there is no {weights}")
     config = recipe.data.synthetic
-    fitted = fitted_model(recipe.model, len(config.classes), recipe.data)
-    model = create_model(fitted.name, weights=weights, **fitted.options).eval()
+    model = create_model(recipe.model.name, weights=weights).eval()
     assert isinstance(model, Classifier)
     angles = np.repeat(np.arange(180.0), LINES_AN_ANGLE)
     seed = mix_seed(recipe.data.draw_seed, 2)  # 0 and 1 drew the pictures that train and validate

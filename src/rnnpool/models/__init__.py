@@ -3,11 +3,12 @@
 from rnnpool.models import classification, face, s3fd
 from rnnpool.models.detector import Detector
 from rnnpool.models.registry import ModelInfo, create_model, list_models, model_info, register
-from rnnpool.models.weights import load_weights, network_of, save_weights
+from rnnpool.models.weights import WeightsInfo, load_weights, network_of, save_weights, weights_info
 
 __all__ = [
     "Detector",
     "ModelInfo",
+    "WeightsInfo",
     "classification",
     "create_model",
     "face",
@@ -18,4 +19,5 @@ __all__ = [
     "register",
     "s3fd",
     "save_weights",
+    "weights_info",
 ]

@@ -73,20 +73,26 @@ def create_model(name: str, *, weights: str | Path | None = None, **overrides: o
 
     Args:
         weights: None for random ones, "default" for those shipped with the package, or a .safetensors file.
-        overrides: keyword arguments of the builder that differ from its defaults.
+        overrides: keyword arguments of the builder that differ from its defaults, or from what the file says.
 
     Raises:
         InputError: unknown name or override, no shipped weights, or a file that does not fit.
     """
-    from rnnpool.models.weights import load_weights, shipped_weights
+    from rnnpool.models.weights import load_weights, shipped_weights, weights_info
 
     builder = model_info(name).builder
+    path = None if weights is None else shipped_weights(name) if str(weights) == "default" else Path(weights)
+    if path is not None:
+        said = weights_info(path)
+        # The options of another network's file would fail before the file is refused.
+        overrides = {**(said.options if said.model == name else {}), **overrides}
+        overrides.pop("backbone_weights", None)  # what training began with; it may be a file of another machine
     accepted = inspect.signature(builder).parameters
     for key in overrides:
         if key not in accepted:
             raise InputError(f"model {name!r} has no option {key!r}; it has: {', '.join(accepted) or 'none'}")
     model = builder(**overrides)
     model.registry_name = name  # type: ignore[assignment]  # what load_weights and save_weights call the network
-    if weights is not None:
-        load_weights(model, shipped_weights(name) if str(weights) == "default" else Path(weights))
+    if path is not None:
+        load_weights(model, path)
     return model

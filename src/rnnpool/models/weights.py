@@ -1,13 +1,13 @@
 """Trained parameters on disk: safetensors files that say which network they belong to.
 
-The metadata entry "model" is the registry name, "model_options" what ``create_model`` was given besides, as JSON;
-``load_weights`` refuses the file of another network. Shipped files
+``WeightsInfo`` lists what a file says of itself; ``load_weights`` refuses the file of another network. Shipped files
 are ``weights/NAME.safetensors`` in the repository, ``rnnpool/weights/`` in the wheel.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,63 @@ from torch import Tensor, nn
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
 from rnnpool.shipped import shipped_files
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a file of weights says of itself; what it does not say is empty.
+
+    Attributes:
+        model: the registry name of its network (the file's metadata entry of this name).
+        options: what ``create_model`` was given besides ("model_options", as JSON; so are the following).
+        view: how a classifier sees images: the fields of ``rnnpool.data.view.View``.
+        classes: a classifier's.
+        data: the data section of the recipe that the network was trained by ("recipe").
+        integers: the ranges that it was trained to be rounded with, for ``Calibrated.from_json``.
+    """
+
+    model: str
+    options: dict[str, Any]
+    view: dict[str, Any]
+    classes: tuple[str, ...]
+    data: dict[str, Any]
+    integers: str
+
+
+def weights_info(path: str | Path) -> WeightsInfo:
+    """Read what a file says, without its tensors.
+
+    Raises:
+        InputError: a file that is missing or not whole, or an entry that is damaged.
+    """
+    with _opened(Path(path)) as file:
+        metadata = dict(file.metadata() or {})
+
+    def entry(key: str, kind: type) -> Any:
+        try:
+            value = json.loads(metadata[key]) if key in metadata else kind()
+        except ValueError as error:
+            raise InputError(f"{path}: its entry {key!r} is damaged: {error}") from error
+        if not isinstance(value, kind):
+            raise InputError(f"{path}: its entry {key!r} is {value!r}; it must be a {kind.__name__}")
+        return value
+
+    return WeightsInfo(
+        model=metadata.get("model", ""),
+        options=entry("model_options", dict),
+        view=entry("view", dict),
+        classes=tuple(entry("classes", list)),
+        data=entry("recipe", dict).get("data", {}),
+        integers=metadata.get("integers", ""),
+    )
+
+
+def network_of(path: str | Path) -> str:
+    """The registry name of the network that a file is of; InputError as of ``weights_info``, or if it does not say."""
+    name = weights_info(path).model
+    if not name:
+        raise InputError(f"{path}: does not name its network (rnnpool train writes it)")
+    return name
 
 
 def find_shipped_weights(name: str) -> Path | None:
@@ -59,21 +116,6 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
     return metadata
 
 
-def network_of(path: str | Path) -> tuple[str, dict[str, Any]]:
-    """The registry name, and the options of ``create_model``, of the network that a file is of.
-
-    Raises:
-        InputError: a file that cannot be read, or that does not name its network.
-    """
-    metadata = read_metadata(Path(path))
-    if "model" not in metadata:
-        raise InputError(f"{path}: does not name its network (rnnpool train writes it)")
-    try:
-        return metadata["model"], json.loads(metadata.get("model_options", "{}"))
-    except ValueError as error:
-        raise InputError(f"{path}: the options of its network are damaged: {error}") from error
-
-
 def _name_of(model: nn.Module) -> str:
     name = getattr(model, "registry_name", None)
     if not isinstance(name, str):
@@ -85,12 +127,6 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file; InputError if it is missing or not whole."""
     with _opened(path) as file:
         return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """As of ``read_weights``, without the tensors."""
-    with _opened(path) as file:
-        return dict(file.metadata() or {})
 
 
 @contextmanager
