@@ -1,5 +1,7 @@
 """A training that costs nothing: it notes that it was started, waits until it may end, and writes a log.
 
+At a signal it takes half a second to save, and notes that it has.
+
 As a script: FOLDER RELEASE SCORE, or "runner" OUT RELEASE to run the experiment of one such training.
 """
 
@@ -23,13 +25,20 @@ def command(release, score="0.5"):
 
 
 def training(folder, release, score):
-    with open(folder / "starts", "a") as file:
-        file.write("x")
-    deadline = time.monotonic() + 60
-    while not release.exists():
-        if time.monotonic() > deadline:
-            sys.exit("never released")
-        time.sleep(0.02)
+    from rnnpool.train.interrupt import StopRequest
+
+    with StopRequest() as stop:
+        with open(folder / "starts", "a") as file:
+            file.write("x")
+        deadline = time.monotonic() + 60
+        while not release.exists():
+            if time.monotonic() > deadline:
+                sys.exit("never released")
+            if stop.signum:
+                time.sleep(0.5)
+                (folder / "saved").touch()
+                sys.exit(128 + stop.signum)
+            time.sleep(0.02)
     if score == "fail":
         print("working", flush=True)
         sys.exit("no such luck")

@@ -89,12 +89,15 @@ def test_after_kill_9_the_training_left_behind_is_waited_for(tmp_path):
     assert Ledger(tmp_path / "results.jsonl").entries()[item.name]["status"] == "done"
 
 
-def test_a_signal_stops_the_trainings_too(tmp_path):
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the runner", "to its group, as Ctrl-C does"])
+def test_a_signal_stops_the_trainings_too(tmp_path, send):
     item = one_run()
-    runner = subprocess.Popen([sys.executable, str(FAKE), "runner", str(tmp_path), str(tmp_path / "release")])
+    arguments = [sys.executable, str(FAKE), "runner", str(tmp_path), str(tmp_path / "release")]
+    runner = subprocess.Popen(arguments, start_new_session=True)
     wait_until(lambda: starts(tmp_path, item) == 1)
-    runner.send_signal(signal.SIGTERM)
+    send(runner.pid, signal.SIGINT)
     assert runner.wait(timeout=60) == 0
+    assert (tmp_path / item.name / "saved").exists()
     assert Ledger(tmp_path / "results.jsonl").entries() == {}
     (tmp_path / "release").touch()
     run(tmp_path, [item], tmp_path / "release")  # the lock is free: nothing was left behind

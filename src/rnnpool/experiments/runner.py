@@ -119,6 +119,9 @@ def _start(run: Run, command: list[str], folder: Path, threads: int) -> _Working
             env=environment,
             pass_fds=[lock.fileno()],
             stdin=subprocess.DEVNULL,
+            # Ctrl-C goes to a whole group; with our SIGTERM behind it, which would be the second signal, a training
+            # would end before it has saved.
+            process_group=0,
         )
     return _Working(run, lock, process, time.monotonic())
 
