@@ -53,6 +53,14 @@ def test_costs_are_measured_and_stand_in_the_report(stems, tmp_path):
     assert numbers["classifier"]["cost"] is None
 
 
+def test_rows_may_be_measured_one_by_one(stems, tmp_path, monkeypatch):
+    monkeypatch.setattr(chip, "chip_cost", lambda name, options, shape: chip.ChipCost(1, 2, 3, 4, 5.0))
+    command = ["experiment", str(stems), "--out", str(tmp_path), "--chip"]
+    for row in ("rnnpool", "strided"):
+        assert main([*command, "--rows", row]) == 0
+    assert set(chip.read_costs(tmp_path)) == {"rnnpool", "strided"}
+
+
 def test_without_measurements_there_is_no_such_table(stems, tmp_path):
     assert main(["experiment", str(stems), "--out", str(tmp_path), "--report"]) == 0
     assert "On the chip" not in (tmp_path / "stems.md").read_text()

@@ -69,7 +69,8 @@ def measure_rows(runs: Sequence[Run], out: Path) -> dict[str, ChipCost | str]:
                 costs[run.row] = chip_cost(run.recipe.model.name, options, shape)
             except InputError as error:
                 costs[run.row] = str(error)
-    plain = {row: cost if isinstance(cost, str) else asdict(cost) for row, cost in costs.items()}
+    known = {**read_costs(out), **costs}  # those of other rows, measured by another call
+    plain = {row: cost if isinstance(cost, str) else asdict(cost) for row, cost in known.items()}
     write_text(out / FILE, json.dumps(plain, indent=1) + "\n")
     return costs
 
