@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import resource
 
 import pytest
 import torch
@@ -103,13 +104,15 @@ def test_checkpoints_keep_the_one_before(tmp_path):
     assert torch.equal(state["model"]["w"], torch.full((3,), 2.0))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "foreign"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "foreign", "a wrong byte in a tensor"])
 def test_a_damaged_checkpoint_is_named_and_the_older_one_used(tmp_path, capsys, damage):
     for step in (1, 2):
         save_checkpoint(tmp_path, {"step": step, "w": torch.zeros(1000)})
     last = tmp_path / LAST
     whole = last.read_bytes()
-    last.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "foreign": b"not a checkpoint"}[damage])
+    damaged = {"truncated": whole[: len(whole) // 2], "empty": b"", "foreign": b"not a checkpoint"}
+    middle = whole.index(bytes(1000))
+    last.write_bytes(damaged.get(damage, whole[:middle] + b"\1" + whole[middle + 1 :]))
     with pytest.raises(InputError, match=r"last\.ckpt.*damaged"):
         load_checkpoint(last)
     path, state = load_latest(tmp_path)
@@ -124,15 +127,14 @@ def test_nothing_there(tmp_path):
     assert load_latest(tmp_path) is None
 
 
-def test_a_failed_write_leaves_the_checkpoint(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_checkpoint(tmp_path):
     save_checkpoint(tmp_path, {"step": 1})
-
-    def full_disk(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(tmp_path, {"step": 2})
-    monkeypatch.undo()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(tmp_path, {"step": 2, "w": torch.zeros(5000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert load_latest(tmp_path)[1]["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [LAST]
