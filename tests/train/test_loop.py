@@ -19,6 +19,7 @@ from toy_task import ToyTask, toy_recipe
 from rnnpool.errors import InputError
 from rnnpool.train.checkpoint import LAST, load_checkpoint
 from rnnpool.train.loop import train
+from rnnpool.train.metrics_log import MetricsLog
 
 TOY = Path(__file__).parent / "toy_task.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -58,6 +59,20 @@ def test_it_learns_and_writes_what_it_says(tmp_path):
     assert any((tmp_path / "tb").iterdir())
     evaluations = [entry for entry in lines(tmp_path) if entry["kind"] == "evaluation"]
     assert [entry["images"] for entry in evaluations] == [800, 1600, 2400, 3200, 4000]
+
+
+def test_evaluations_closer_than_a_batch_come_at_every_step(tmp_path):
+    train(toy_recipe(images=64, batch_size=16, evaluate_every=10), ToyTask(), tmp_path)
+    assert [entry["step"] for entry in lines(tmp_path) if entry["kind"] == "evaluation"] == [1, 2, 3, 4]
+
+
+def test_the_log_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
+    """Else a power cut could leave a run that is done, and has no evaluation."""
+    synced = []
+    monkeypatch.setattr(MetricsLog, "sync", lambda log: synced.append(len(lines(tmp_path))))
+    monkeypatch.setattr("rnnpool.train.loop.save_checkpoint", lambda out, state: synced.append(state["step"]))
+    train(toy_recipe(images=64, batch_size=16), ToyTask(), tmp_path)
+    assert synced[-2:] == [len(lines(tmp_path)), 4]
 
 
 def test_the_weights_shipped_are_the_average(unbroken):

@@ -8,7 +8,7 @@ import yaml
 from rnnpool.errors import InputError
 from rnnpool.train.recipe import find_recipe, load_recipe, parse_recipe
 
-MINIMAL = {"task": "detection", "model": {"name": "face-tiny"}, "train": {"images": 320}}
+MINIMAL = {"task": "detection", "model": {"name": "face-tiny"}, "train": {"images": 320, "nesterov": True}}
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
@@ -24,6 +24,16 @@ def test_overrides_reach_nested_fields(recipe_file):
     assert recipe.train.lr == 2e-3
     assert recipe.data.augment.size == 128
     assert recipe.model.options == {"in_channels": 3}
+
+
+def test_overrides_reach_what_a_file_leaves_empty(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text(
+        "task: detection\nmodel: {name: face-tiny, init_from: x}\ndata:\ntrain: {images: 320, quantize: }\n"
+    )
+    recipe = load_recipe(path, ["data.cache=pixels", "train.quantize.images=8"])
+    assert recipe.data.cache == "pixels"
+    assert recipe.train.quantize.images == 8
 
 
 def test_mapping_and_back(recipe_file):
@@ -54,6 +64,8 @@ def test_what_it_computes_leaves_out_how(recipe_file):
         ("data.augment.size=31", r"augment.size is 31"),
         ("task.x=1", "task is no section"),
         ("task=1", "must read section.key=value"),
+        ("train.betas=[0.9, 1]", "train.betas must be two numbers of at least 0 and below 1"),
+        ("train.momentum=0", "train.nesterov must be false where train.momentum is 0"),
     ],
 )
 def test_wrong_overrides_are_named(recipe_file, override, message):
@@ -61,10 +73,14 @@ def test_wrong_overrides_are_named(recipe_file, override, message):
         load_recipe(recipe_file, [override])
 
 
-def test_unknown_task(tmp_path):
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [("detecting", "unknown task 'detecting'.*did you mean 'detection'"), ("[probe]", r"unknown task \['probe'\]")],
+)
+def test_unknown_task(tmp_path, task, message):
     path = tmp_path / "x.yaml"
-    path.write_text("task: detecting\nmodel: {name: face-tiny}\n")
-    with pytest.raises(InputError, match="unknown task 'detecting'.*did you mean 'detection'"):
+    path.write_text(f"task: {task}\nmodel: {{name: face-tiny}}\n")
+    with pytest.raises(InputError, match=message):
         load_recipe(path)
 
 

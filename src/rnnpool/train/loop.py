@@ -212,8 +212,9 @@ class _Run:
 
     def _evaluate_if_due(self) -> None:
         """Every ``evaluate_every`` images and at the end; the average where there is one, on the first process."""
-        every = self.settings.evaluate_every // self.settings.batch_size
-        due = self.step == self.total_steps or (every > 0 and self.step % every == 0)
+        images = self.settings.evaluate_every
+        every = max(1, images // self.settings.batch_size) if images else self.total_steps
+        due = self.step == self.total_steps or self.step % every == 0
         if not due or self.step <= self.evaluated_step:
             return
         if self.fabric.is_global_zero:
@@ -259,8 +260,9 @@ class _Run:
         self.task.export(self._shipped_model(), self.out / name, metadata)
 
     def _save(self) -> None:
-        if not self.fabric.is_global_zero:
+        if not self.log:
             return
+        self.log.sync()
         state = {
             "computes": self.recipe.what_it_computes(),
             "epoch_length": self.task.epoch_length,

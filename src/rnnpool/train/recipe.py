@@ -101,6 +101,9 @@ class TrainRecipe:
             _check(self, name, 0 <= getattr(self, name) <= 1, "a share, 0..1")
         for name in ("momentum", "ema_decay"):
             _check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        _check(self, "betas", all(0 <= beta < 1 for beta in self.betas), "two numbers of at least 0 and below 1")
+        if self.optimizer == "sgd":
+            _check(self, "nesterov", not self.nesterov or self.momentum > 0, "false where train.momentum is 0")
         if self.quantize and self.precision != "32-true":
             raise InputError(f"train.quantize needs train.precision=32-true, not {self.precision}: it counts bytes")
 
@@ -179,17 +182,19 @@ def find_recipe(name: str) -> Path:
 
 def _override(mapping: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    section, dot, name = key.partition(".")
+    section, dot, _ = key.partition(".")
     if not equals or not dot:
         raise InputError(f"override {override!r} must read section.key=value, e.g. train.batch_size=32")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"override {override!r}: the value is no YAML: {error}") from error
-    target = mapping.setdefault(section, {})
-    *inner, last = name.split(".")
+    target: Any = mapping
+    *inner, last = key.split(".")
     for part in inner:
-        target = target.setdefault(part, {}) if isinstance(target, dict) else target
+        if isinstance(target, dict):
+            target[part] = {} if target.get(part) is None else target[part]  # empty in the file
+            target = target[part]
     if not isinstance(target, dict):
         raise InputError(f"override {override!r}: {section} is no section with fields, it is {target!r}")
     target[last] = value

@@ -23,7 +23,7 @@ TASKS = {
 
 
 def _module(name: str) -> ModuleType:
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise InputError(f"unknown task {name!r}: {closest(str(name), sorted(TASKS))}")
     return importlib.import_module(f"rnnpool.train.{TASKS[name]}")
 
