@@ -13,6 +13,7 @@ import torch
 
 from made_pictures import write_pictures
 from rnnpool.cli import main
+from rnnpool.data import shards
 from rnnpool.data.image_folder import image_folder
 from rnnpool.data.shards import ShardOrder, open_shards
 from rnnpool.errors import InputError
@@ -147,6 +148,21 @@ def test_training_and_evaluation_hold_out_the_same(tmp_path, capsys):
     figures = json.loads(capsys.readouterr().out)
     assert figures["images"] == 5
     assert figures["loss"] == pytest.approx(trained["loss"])
+
+
+def test_packing_that_fails_leaves_nothing_that_could_be_trained_on(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("rnnpool.data.shards.MEGABYTE", 3000)
+    add, added = shards._add, []
+
+    def full_disk(tar, name, content):
+        added.append(name)
+        if len(added) == 40:
+            raise OSError(28, "No space left on device")
+        return add(tar, name, content)
+
+    monkeypatch.setattr(shards, "_add", full_disk)
+    assert main(["shards", str(folders / "pictures"), str(tmp_path), "--megabytes", "3"]) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_refused(folders, tmp_path, capsys):

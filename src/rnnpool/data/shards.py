@@ -127,11 +127,13 @@ def pack(
     order = np.random.default_rng(seed).permutation(len(images))
     shards: list[str] = []
     places, written = np.zeros((len(order), 4), np.int64), 0
-    with ExitStack() as stack:  # a shard appears under its name when it is whole
+    # Shards appear under their names when all are whole: without the index some of them would pass for a data set.
+    with ExitStack() as stack:
         tar: tarfile.TarFile | None = None
         for number, source in enumerate(order):
             if tar is None or written >= megabytes * MEGABYTE:
-                stack.close()
+                if tar is not None:
+                    tar.close()
                 shards.append(f"{name}-{len(shards):06d}.tar")
                 path = stack.enter_context(atomic_path(out / shards[-1]))
                 tar, written = stack.enter_context(tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)), 0
