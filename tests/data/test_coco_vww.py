@@ -90,6 +90,20 @@ def test_other_settings_move_links(coco, capsys):
     }
 
 
+def test_images_that_moved_and_links_to_images_are_linked_by_their_names(coco):
+    """As a download's cache keeps them: images are links to files that are called by their checksums."""
+    arguments = ["vww", "--annotations", str(coco / "instances.json"), "--out", str(coco / "vww"), "--images"]
+    assert main([*arguments, str(coco / "red")]) == 0
+    (coco / "red").rename(coco / "blobs")
+    (coco / "links").mkdir()
+    for number, path in enumerate(sorted((coco / "blobs").iterdir())):
+        (coco / "links" / path.name).symlink_to(path.rename(coco / "blobs" / str(number)))
+    assert main([*arguments, str(coco / "links")]) == 0
+    found = sorted((coco / "vww").rglob("picture-*.png"))
+    assert len(found) == 6
+    assert all(path.is_file() for path in found)
+
+
 def test_the_recipe_trains_on_it(coco, capsys):
     arguments = ["--annotations", str(coco / "instances.json"), "--images", str(coco / "red")]
     assert main(["vww", *arguments, "--out", str(coco / "vww"), "--minival", str(coco / "minival.txt")]) == 0

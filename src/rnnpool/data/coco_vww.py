@@ -59,7 +59,7 @@ def build_vww(
 ) -> Counter[tuple[str, str]]:
     """Link the images into ``out/{train,val}/{no_person,person}/``, which trains like any folder of classes.
 
-    Links that an earlier call with other settings put elsewhere are moved.
+    Links of an earlier call, with other settings or to images that have moved since, are made anew.
 
     Args:
         annotation_files: COCO's instances_*.json.
@@ -85,7 +85,7 @@ def build_vww(
             source = next((folder / name for folder in image_folders if (folder / name).is_file()), None)
             if source is None:
                 raise InputError(f"{path}: image {name} is in none of {', '.join(map(str, image_folders))}")
-            _link(source.resolve(), out, part, label)
+            _link(source, out, part, label)
             counts[part, label] += 1
     return counts
 
@@ -94,12 +94,11 @@ def _link(source: Path, out: Path, part: str, label: str) -> None:
     """Link ``source`` into ``out/part/label``, and into none of the other three folders."""
     for folder in (out / a / b for a in PARTS for b in CLASSES):
         target = folder / source.name
-        if folder != out / part / label:
-            if target.is_symlink():
-                target.unlink()
-        elif not target.exists():
+        if target.is_symlink():
+            target.unlink()
+        if folder == out / part / label and not target.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            os.symlink(source, target)
+            os.symlink(source.resolve(), target)
 
 
 def _read(path: Path) -> dict[str, Any]:
