@@ -1,9 +1,11 @@
 """Files that are whole or absent: written under a temporary name beside the target, synced, then renamed."""
 
+import csv
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from rnnpool.errors import InputError
 
@@ -40,6 +42,18 @@ def read_lines(path: Path) -> list[str]:
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[TextIO]:
+    """A CSV file for ``csv.reader``, with or without a byte order mark; InputError where it is missing or no text."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such table")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a table of text ({error})") from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -68,8 +68,11 @@ def test_malformed_rows_are_named(root, row, message):
 
 
 def test_missing_files_and_columns_are_named(root):
-    with pytest.raises(InputError, match="no such table of boxes"):
+    with pytest.raises(InputError, match="none.csv: no such table"):
         read_boxes(root / "none.csv")
+    (root / "latin.csv").write_bytes(b"path,x,y,w,h,score\nb\xe9b\xe9.png,,,,,\n")
+    with pytest.raises(InputError, match="latin.csv: not a table of text"):
+        read_boxes(root / "latin.csv")
     with pytest.raises(InputError, match="boxes.csv: image .*z.png is missing"):
         BoxesCsv(table(root, "set/cat/z.png,,,,,"), root)
     with pytest.raises(InputError, match="no image whose path begins with 'nothing/'"):

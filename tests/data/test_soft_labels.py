@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rnnpool.data.soft_labels import soft_labels
+from rnnpool.data.soft_labels import image_names, soft_labels
 from rnnpool.errors import InputError
 from rnnpool.train.loop import train
 from rnnpool.train.recipe import parse_recipe
@@ -46,6 +46,13 @@ def test_rows_become_samples(root):
     assert images.region(0).min() >= 180 > 60 > images.region(1).max()
     assert images.region(35).shape == (20, 40, 3)  # no crop in the table: the whole picture
     assert images.names[1] == "set/train/0.png (20, 0, 20)"
+    assert image_names(images) == {f"set/train/{number}.png" for number in range(12)}
+
+
+def test_copies_of_a_name_are_images_of_their_own(root):
+    Image.new("RGB", (20, 20)).save(root / "set" / "photo (1).png")
+    (root / "copies.csv").write_text("\ufeffpath,p_a,crop_x,crop_y,crop_side\nset/photo (1).png,1,0,0,8\n")
+    assert image_names(read(root, ("copies.csv",), ("set/",))) == {"set/photo (1).png"}
 
 
 def test_a_student_agrees_with_its_teacher(root, tmp_path):

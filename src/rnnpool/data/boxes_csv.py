@@ -15,6 +15,7 @@ import numpy as np
 from rnnpool.data.pixel_cache import Progress, open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
+from rnnpool.files import open_table
 
 COLUMNS = ("path", "x", "y", "w", "h", "score")
 
@@ -71,11 +72,8 @@ class BoxesCsv(DetectionDataset):
 
 def read_boxes(csv_path: str | Path) -> dict[str, np.ndarray]:
     """The table as path -> float64 (n, 5): x, y, w, h relative to the image, score; (0, 5) for an image without."""
-    csv_path = Path(csv_path)
-    if not csv_path.is_file():
-        raise InputError(f"{csv_path}: no such table of boxes")
     rows: dict[str, list[list[float]]] = {}
-    with open(csv_path, newline="", encoding="utf-8") as file:
+    with open_table(Path(csv_path)) as file:
         reader = csv.reader(file)
         header = next(reader, [])
         if tuple(header) != COLUMNS:

@@ -5,6 +5,7 @@ CSV with the columns ``path`` (below a root folder), one or more of probabilitie
 """
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import Progress, open_pixels
 from rnnpool.errors import InputError
+from rnnpool.files import open_table
 
 _CROP = ("crop_x", "crop_y", "crop_side")
 
@@ -67,23 +69,21 @@ def soft_labels(
 
 def image_names(images: LabelledImages) -> set[str]:
     """The paths of the images that the samples lie in."""
-    return {name.split(" (")[0] for name in images.names}
+    return {re.sub(r" \(\d+, \d+, \d+\)$", "", name) for name in images.names}  # without the crop
 
 
 def _rows(
     table: Path, prefixes: tuple[str, ...], columns: Mapping[str, float]
 ) -> list[tuple[str, float, tuple[int, int, int] | None]]:
     """(path, probability, crop) of a table's rows that count."""
-    if not table.is_file():
-        raise InputError(f"{table}: no such table of soft labels")
     total, rows = sum(columns.values()), []
-    with open(table, newline="", encoding="utf-8") as file:
+    with open_table(table) as file:
         reader = csv.DictReader(file)
         for name in ("path", *columns):
             if name not in (reader.fieldnames or ()):
                 raise InputError(f"{table}: no column {name!r}; there are {', '.join(reader.fieldnames or ())}")
         for row in reader:
-            if not row["path"].startswith(prefixes):
+            if not (row["path"] or "").startswith(prefixes):  # None: the row ends before its path
                 continue
             where = f"{table}, line {reader.line_num}"
             try:
