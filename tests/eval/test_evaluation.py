@@ -128,6 +128,14 @@ def test_any_set_with_regions_to_ignore(tmp_path, model):
     assert curve.precision[-1] == 0.5  # the invalid face counts neither way
 
 
+def test_images_of_one_name_are_refused(tmp_path):
+    """Their detections would be kept under one name, and the second's compared with both."""
+    write_wider(tmp_path, {"0--A/a": photo(), "B/0--A/a": photo()}, {"0--A/a": [], "B/0--A/a": []})
+    data = WiderFace(tmp_path, "val", channels=1)
+    with pytest.raises(InputError, match="two images are called 0--A/a"):
+        BoxesEvaluation(data, [data.name(i) for i in range(len(data))], area=AREA)
+
+
 def test_scut_head_in_colour(tmp_path):
     # White on grey survives JPEG well enough.
     write_scut(tmp_path, {f"p{i}": photo(cell(i, 1)) for i in range(5)}, {f"p{i}": [cell(i, 1)] for i in range(5)})

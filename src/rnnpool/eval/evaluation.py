@@ -1,5 +1,6 @@
 """What evaluations of detectors share: images, their annotated faces, and the way from a network to curves."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from rnnpool.data.pixel_cache import Progress
 from rnnpool.data.samples import DetectionDataset
+from rnnpool.errors import InputError
 from rnnpool.eval.detector import Options, detect_all
 from rnnpool.eval.wider_ap import Curve, match, precision_recall
 from rnnpool.models.detector import Detector
@@ -85,10 +87,16 @@ class BoxesEvaluation(Evaluation):
     For SCUT-HEAD this is the "mAP" of RNNPool (NeurIPS 2020): there is one class to take the mean over.
 
     Args:
-        names: of the images of ``dataset``, all different.
+        names: of the images of ``dataset``.
+
+    Raises:
+        InputError: two images of one name.
     """
 
     def __init__(self, dataset: DetectionDataset, names: Sequence[str], *, area: int, level: str = "mAP"):
+        twice = next((name for name, count in Counter(names).items() if count > 1), None)
+        if twice is not None:
+            raise InputError(f"two images are called {twice}; an evaluation tells them apart by folder and name")
         boxes, counted = [], []
         for annotation in dataset.annotations:
             corners = np.concatenate([annotation.boxes, annotation.ignore]).astype(np.float64)
