@@ -23,6 +23,7 @@ from rnnpool.data.draws import uniforms
 from rnnpool.data.image_folder import image_folder
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.photometric import PhotometricConfig
+from rnnpool.data.view import View
 from rnnpool.errors import InputError
 
 
@@ -131,13 +132,13 @@ def test_normalisation_by_channel():
     torch.testing.assert_close(normalise_pixels(pixels, (100.0, 10.0), (100.0, 5.0)), expected)
 
 
-def test_settings_that_make_no_sense(images):
+def test_settings_that_make_no_sense():
     with pytest.raises(InputError, match="crop_scale"):
         ImageAugment(crop_scale=(0.5, 1.5))
     with pytest.raises(InputError, match="flip is 2"):
         ImageAugment(flip=2)
     with pytest.raises(InputError, match="test_crop is 0"):
-        CentreImages(images, 16, 0)
+        View(test_crop=0)
 
 
 def test_photos_are_decoded_as_large_as_the_smallest_crop_needs():

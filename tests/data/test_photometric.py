@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rnnpool.data.photometric import PhotometricConfig, draw_distortion
 from rnnpool.data.photometric import distort as distort_as_drawn
+from rnnpool.errors import InputError
 
 OFF = PhotometricConfig(probability=0.0, blur_probability=0.0, noise_probability=0.0)
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -14,6 +15,12 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 def distort(pixels, config, rng):
     return distort_as_drawn(pixels, draw_distortion(config, pixels.shape[2], rng))
+
+
+@pytest.mark.parametrize(("name", "value"), [("probability", 1.1), ("contrast", -2.0), ("hue", float("nan"))])
+def test_settings_that_make_no_sense(name, value):
+    with pytest.raises(InputError, match=f"photometric.{name} is {value}"):
+        PhotometricConfig(**{name: value})
 
 
 def noise_image(channels=3, seed=0):

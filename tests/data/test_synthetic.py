@@ -57,8 +57,10 @@ def test_pictures_are_a_pure_function_and_targets_follow_the_kind():
 
 
 def test_settings_that_make_no_sense():
-    with pytest.raises(InputError, match="synthetic.most is 6"):
-        Synthetic("shapes", most=6)
+    with pytest.raises(InputError, match="synthetic.most is 5; it may be 1 to 4 shapes"):
+        Synthetic("shapes", most=5)
+    with pytest.raises(InputError, match="number of synthetic pictures is 0"):
+        synthetic_images(Synthetic(), 0, seed=0)
     with pytest.raises(InputError, match="synthetic.size is 8"):
         Synthetic(size=8)
     with pytest.raises(InputError, match="contrast is 200"):

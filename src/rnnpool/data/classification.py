@@ -121,8 +121,6 @@ class CentreImages:
     """
 
     def __init__(self, images: LabelledImages, size: int, crop: float) -> None:
-        if not 0.0 < crop <= 1.0:
-            raise InputError(f"test_crop is {crop}; a share of the shorter side is above 0 and at most 1")
         self.images, self.size, self.crop = images, size, crop
 
     def __len__(self) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from rnnpool.errors import InputError
+
 # ITU-R 601 luma, and the two chroma axes of YIQ (NTSC 1953), in which a rotation is a change of hue.
 _RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
@@ -40,6 +42,12 @@ class PhotometricConfig:
     blur_radius: float = 1.0
     noise_probability: float = 0.05
     noise_sigma: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            is_share = "probability" in name
+            if not 0.0 <= value <= (1.0 if is_share else np.inf):
+                raise InputError(f"photometric.{name} is {value}; expected {'0..1' if is_share else '0 or more'}")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from rnnpool.errors import InputError
 
 ANGLES = tuple(range(0, 180, 20))  # degrees, counter-clockwise from the horizontal
 SHAPES = ("circle", "triangle", "square", "star", "cross")
+_QUARTERS = np.array([(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)])  # their centres: x y, shares of the side
 _OVERSAMPLING = 4
 
 
@@ -50,8 +51,9 @@ class Synthetic:
             raise InputError(f"synthetic.size is {self.size}; the objects need 16 pixels or more")
         if self.channels not in (1, 3):
             raise InputError(f"synthetic.channels is {self.channels}; it may be 1 (grey) or 3 (RGB)")
-        if not 1 <= self.most <= len(self.classes):
-            raise InputError(f"synthetic.most is {self.most}; it may be 1 to {len(self.classes)}")
+        most = len(ANGLES) if self.kind == "lines" else len(_QUARTERS)
+        if not 1 <= self.most <= most:
+            raise InputError(f"synthetic.most is {self.most}; it may be 1 to {most} {self.kind}")
         if not 0 < self.contrast <= 100:
             raise InputError(f"synthetic.contrast is {self.contrast}; it may be above 0 and at most 100 grey levels")
 
@@ -78,6 +80,8 @@ class _Drawn:
 
 def synthetic_images(config: Synthetic, count: int, seed: int) -> LabelledImages:
     """``count`` pictures with their classes: numbers, or with ``multi_label`` 0 and 1 for each class."""
+    if count < 1:
+        raise InputError(f"the number of synthetic pictures is {count}; it must be at least 1")
     drawn = [picture(config, seed, index) for index in range(count)]
     held = np.stack([labels for _, labels in drawn])
     targets = held.astype(np.float32) if config.multi_label else held.argmax(axis=1)
@@ -125,10 +129,7 @@ def _places(config: Synthetic, count: int, rng: np.random.Generator) -> np.ndarr
     """Centres (count, 2) x y as shares of the side: lines near the middle, several shapes in quarters of their own."""
     if config.kind == "lines" or count == 1:
         return rng.uniform(0.35, 0.65, (count, 2))
-    quarters = np.array([(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75), (0.5, 0.5)])[rng.permutation(4)]
-    if count > 4:
-        raise InputError(f"{count} shapes do not fit beside each other; synthetic.most may be at most 4")
-    return quarters[:count] + rng.uniform(-0.04, 0.04, (count, 2))
+    return _QUARTERS[rng.permutation(4)][:count] + rng.uniform(-0.04, 0.04, (count, 2))
 
 
 def _colour(ground: np.ndarray, contrast: float, rng: np.random.Generator) -> np.ndarray:

@@ -20,6 +20,8 @@ class View:
             raise InputError(f"data.channels is {self.channels}; it may be 1 (grey) or 3 (RGB)")
         if self.size < 1:
             raise InputError(f"data.size is {self.size}; it must be a number of pixels above 0")
+        if not 0.0 < self.test_crop <= 1.0:
+            raise InputError(f"data.test_crop is {self.test_crop}; a share of the shorter side is above 0, at most 1")
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):
                 raise InputError(f"data.{name} must have 1 or {self.channels} numbers: {getattr(self, name)}")
