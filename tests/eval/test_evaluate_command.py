@@ -146,6 +146,12 @@ def test_errors_are_one_line(wider, tmp_path, capsys, arguments, message):
     assert captured.out == ""
 
 
+def test_a_target_that_cannot_be_written_is_named_before_the_work(wider, squares, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("rnnpool.eval.evaluation.Evaluation.detect", lambda *_, **__: pytest.fail("detected"))
+    assert run("--data", wider, *squares, "--json", tmp_path) == 2
+    assert f"--json {tmp_path}: a folder" in capsys.readouterr().err
+
+
 def test_an_unknown_device_is_named(wider, squares, capsys):
     assert run("--data", wider, *squares, "--device", "abacus") == 2
     assert "--device abacus: " in capsys.readouterr().err

@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rnnpool.commands.detect import check_json_target, skipped, write_json
     from rnnpool.commands.image_files import find_images
+    from rnnpool.commands.output import check_json_target, skipped, write_json
 
     if args.top < 1:
         raise InputError(f"--top is {args.top}; at least 1 class is printed")
@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
         skipped(problem)
     if not files:
         raise InputError("no image to look at")
-    if args.json not in (None, "-"):
-        check_json_target(Path(args.json), files)
+    check_json_target(args.json, (file.path for file in files))
 
     classifier = _open(args.model, args.weights)
     entries = []
@@ -61,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
             print(_line(file.path, guesses[: args.top]), flush=True)
     if not entries:
         raise InputError("no image could be read")
-    if args.json is not None:
-        write_json(entries, args.json)
+    write_json(entries, args.json)
     return 1 if problems else 0
 
 

@@ -1,8 +1,6 @@
 """``rnnpool detect``: find the faces in images and folders, draw them, list them as JSON."""
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +11,6 @@ from rnnpool.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from rnnpool.commands.image_files import ImageFile
     from rnnpool.integer.detector import IntDetector
     from rnnpool.pipeline import Face, FaceDetector
 
@@ -57,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rnnpool.commands.image_files import copy_paths, find_images
+    from rnnpool.commands.output import check_folder, check_json_target, skipped, write_json
 
     _check_threshold(args.threshold)
     files, problems = find_images(args.inputs, skip=args.out)
@@ -68,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     copies = copy_paths(files, args.out) if args.out is not None else None
     if args.out is not None:
         check_folder(args.out, "--out")
-    if args.json not in (None, "-"):
-        check_json_target(Path(args.json), files)
+    check_json_target(args.json, (file.path for file in files))
 
     from rnnpool.images import load_image
     from rnnpool.pipeline import to_json_entry
@@ -92,8 +89,7 @@ def run(args: argparse.Namespace) -> int:
             print(describe(str(path), faces, copies[i] if copies is not None else None), flush=True)
     if not entries:
         raise InputError("no image could be read")
-    if args.json is not None:
-        write_json(entries, args.json)
+    write_json(entries, args.json)
     return 1 if problems else 0
 
 
@@ -170,42 +166,6 @@ def write_copy(image: "Image.Image", faces: Sequence["Face"], path: Path) -> Non
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def write_json(entries: list[dict], target: str) -> None:
-    from rnnpool.files import write_text
-
-    text = json.dumps(entries, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        write_text(target, text)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
-
-
 def _check_threshold(threshold: float | None) -> None:
     if threshold is not None and not 0.0 <= threshold <= 1.0:
         raise InputError(f"--threshold is {threshold:g}; a score is 0..1")
-
-
-def check_folder(folder: Path, option: str) -> None:
-    """Make ``folder`` where it is missing, and see that files can be made in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise InputError(f"{option} {folder}: cannot make this folder: {reason}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {folder}: no permission to write into this folder")
-
-
-def check_json_target(target: Path, files: Sequence["ImageFile"]) -> None:
-    if target.is_dir():
-        raise InputError(f"--json {target}: a folder; expected the name of a file")
-    if target.resolve() in {file.path.resolve() for file in files}:
-        raise InputError(f"--json {target}: one of the images; it would be overwritten")
-    check_folder(target.parent, "--json")
-
-
-def skipped(problem: str) -> None:
-    print(f"rnnpool: skipped: {problem}", file=sys.stderr, flush=True)

@@ -3,7 +3,6 @@
 Weights of a classifier are handed to ``evaluate_classifier``."""
 
 import argparse
-import json
 import math
 import re
 import sys
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from rnnpool.data.pixel_cache import Progress
     from rnnpool.eval.evaluation import Evaluation
     from rnnpool.eval.sets import DatasetName
@@ -65,16 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rnnpool.commands import evaluate_classifier
-    from rnnpool.commands.detect import check_folder
+    from rnnpool.commands.output import check_folder, check_json_target, write_json
     from rnnpool.eval.pr_plot import require_matplotlib
     from rnnpool.eval.submission import write_submission
 
+    check_json_target(args.json)  # what would fail at the end fails now
     if args.predictions is None and evaluate_classifier.is_asked_for(args):
         return evaluate_classifier.run(args)
     if args.split not in ("train", "val"):
         raise InputError(f"--split {args.split}: it may be train or val")
     root, dataset = find_dataset(args.data)
-    if args.out is not None:  # what would fail at the end fails now
+    if args.out is not None:
         require_matplotlib()
         check_folder(args.out, "--out")
     figures: dict[str, object] = {}
@@ -105,8 +107,8 @@ def run(args: argparse.Namespace) -> int:
         save_plot(args.out / "precision_recall.png", _panels(curves), title)
     if args.json != "-":
         _print_table(curves, title)
-    if args.json is not None:
-        _write_json(args.json, {**subject, **figures, "data": str(root), "split": args.split, "images": images}, curves)
+    entries = {**subject, **figures, "data": str(root), "split": args.split, "images": images}
+    write_json({**entries, "levels": _levels(curves)}, args.json)
     return 1 if problems else 0
 
 
@@ -123,16 +125,21 @@ def find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
     raise InputError(f"--data {folder}: neither WIDER FACE (no wider_face_split) nor SCUT-HEAD (no Annotations)")
 
 
-def _model(args: argparse.Namespace) -> tuple["Detector", dict[str, str]]:
+def move_to(device: str, model: "nn.Module") -> None:
+    """Move a network to the device that --device names."""
     import torch
 
+    try:
+        model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
+
+
+def _model(args: argparse.Namespace) -> tuple["Detector", dict[str, str]]:
     from rnnpool.commands.detect import open_detector
 
     model = open_detector(args.model, args.weights, "float").model
-    try:
-        model.to(torch.device(args.device))
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
+    move_to(args.device, model)
     return model, {"model": str(model.registry_name)} | ({"weights": args.weights} if args.weights else {})
 
 
@@ -202,21 +209,15 @@ def _print_table(curves: Mapping[str, "Curve"], title: str) -> None:
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
 
 
-def _write_json(target: str, entries: dict[str, object], curves: Mapping[str, "Curve"]) -> None:
-    from rnnpool.files import write_text
-
-    levels = {
+def _levels(curves: Mapping[str, "Curve"]) -> dict[str, dict[str, object]]:
+    """For JSON: precision to six digits, and how many faces count."""
+    return {
         key: {
             "average_precision": None if math.isnan(curve.average_precision) else round(curve.average_precision, 6),
             "faces": curve.faces,
         }
         for key, curve in curves.items()
     }
-    text = json.dumps({**entries, "levels": levels}, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        write_text(target, text)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """``rnnpool evaluate`` where the weights are a classifier's: top-1, top-5 and which class is taken for which."""
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -24,10 +23,9 @@ def is_asked_for(args: argparse.Namespace) -> bool:
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
-
     from rnnpool.classifier import Classifier
-    from rnnpool.commands.detect import check_folder
+    from rnnpool.commands.evaluate import move_to
+    from rnnpool.commands.output import check_folder, write_json
     from rnnpool.data.classification import CentreImages
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
@@ -43,10 +41,7 @@ def run(args: argparse.Namespace) -> int:
     classifier = Classifier.from_name(args.model, path) if args.model else Classifier.from_file(path)
     model, view = classifier.model, classifier.view
     name = model.registry_name
-    try:
-        model.to(torch.device(args.device))
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {args.device}: {str(error).splitlines()[0]}") from error
+    move_to(args.device, model)
     images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, weights_info(path).data)
 
     started = time.perf_counter()
@@ -59,10 +54,9 @@ def run(args: argparse.Namespace) -> int:
         save_confusion(args.out / "confusion.png", scores.confusion, images.classes, title)
     if args.json != "-":
         _print(scores, images.classes, title)
-    if args.json is not None:
-        entry = {"model": name, "weights": str(path), "data": str(args.data), "split": part, "images": len(images)}
-        confusion = scores.confusion.tolist()
-        _write(args.json, {**entry, **scores.metrics, "classes": images.classes, "confusion": confusion})
+    entry = {"model": name, "weights": str(path), "data": str(args.data), "split": part, "images": len(images)}
+    confusion = scores.confusion.tolist()
+    write_json({**entry, **scores.metrics, "classes": images.classes, "confusion": confusion}, args.json)
     return 0
 
 
@@ -116,13 +110,3 @@ def _print(scores: "ClassifierScores", classes: tuple[str, ...], title: str) -> 
         share = f"{row[number] / row.sum():.1%}" if row.sum() else "-"
         table.add_row(classes[number], f"{row.sum():,}", share, worst)
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
-
-
-def _write(target: str, entry: dict[str, Any]) -> None:
-    from rnnpool.files import write_text
-
-    text = json.dumps(entry, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        write_text(target, text)

@@ -68,12 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rnnpool.commands.detect import check_folder
     from rnnpool.commands.image_files import copy_paths, find_images
+    from rnnpool.commands.output import check_folder, skipped
     from rnnpool.compile.check import check
     from rnnpool.compile.emit import compile_network
     from rnnpool.compile.exactness import InexactError
     from rnnpool.integer.detector import find_integer_head
+    from rnnpool.integer.images import evenly_spaced
 
     if not 0.0 <= args.threshold <= 1.0:
         raise InputError(f"--threshold is {args.threshold:g}; a score is 0..1")
@@ -87,10 +88,10 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--out draws detections; " + ("--check shows none" if head else f"{network.name} finds none"))
     files, problems = find_images(args.images, skip=args.out)
     if args.check is not None:
-        files = _spread(files, args.check)
+        files = [files[i] for i in evenly_spaced(args.check, len(files))]
     photos = _read(files, network, problems)
     for problem in problems:
-        print(f"rnnpool: skipped: {problem}", file=sys.stderr, flush=True)
+        skipped(problem)
     if not photos:
         raise InputError("no image to look at")
     if args.out is not None:
@@ -182,12 +183,6 @@ def _print_functions(measured: "Measured") -> None:
     for name, cost in measured.profile.functions.items():
         if cost.instructions * 1000 > measured.profile.total.instructions:
             print(f"  {cost.instructions / len(measured.instructions):>12,.0f} instructions  {name}")
-
-
-def _spread(files: "list[ImageFile]", count: int) -> "list[ImageFile]":
-    """``count`` of them, evenly spaced; all if there are fewer."""
-    count = min(count, len(files))
-    return [files[(2 * i + 1) * len(files) // (2 * count)] for i in range(count)]
 
 
 def _read(files: "Sequence[ImageFile]", network: "IntNetwork", problems: list[str]) -> list[Photo]:

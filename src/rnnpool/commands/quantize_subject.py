@@ -74,12 +74,12 @@ def choose_images(folder: Path, count: int) -> list[Path]:
     if count < 1:
         raise InputError(f"the number of images is {count}; it must be at least 1")
     from rnnpool.commands.image_files import find_images
+    from rnnpool.integer.images import evenly_spaced
 
     files, problems = find_images([folder])
     if problems:
         raise InputError(problems[0])
-    count = min(count, len(files))
-    return [files[(2 * i + 1) * len(files) // (2 * count)].path for i in range(count)]
+    return [files[i].path for i in evenly_spaced(count, len(files))]
 
 
 def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:

@@ -16,6 +16,12 @@ BATCH = 8
 CENTRE = 0.875  # 224 of 256 pixels
 
 
+def evenly_spaced(count: int, total: int) -> list[int]:
+    """``count`` of the numbers below ``total``; all, if there are fewer."""
+    count = min(count, total)
+    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
+
+
 def whole_images(
     paths: Iterable[Path], channels: int, input_size: tuple[int, int], multiple: int
 ) -> list[NDArray[np.uint8]]:

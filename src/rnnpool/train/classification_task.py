@@ -26,11 +26,12 @@ from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
+from rnnpool.integer.images import evenly_spaced
 from rnnpool.models import model_info, save_weights
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
 from rnnpool.train.stream import Order, completed_batches, shuffled, stream_batches
-from rnnpool.train.task import Batch, Plan, Sight, evenly_spaced
+from rnnpool.train.task import Batch, Plan, Sight
 
 
 @dataclass(frozen=True)

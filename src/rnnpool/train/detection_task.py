@@ -17,13 +17,13 @@ from rnnpool.data.training_samples import TrainingSamples
 from rnnpool.errors import InputError
 from rnnpool.eval.evaluation import Evaluation
 from rnnpool.eval.sets import DatasetName, open_evaluation, open_images
-from rnnpool.integer.images import whole_image
+from rnnpool.integer.images import evenly_spaced, whole_image
 from rnnpool.models import save_weights
 from rnnpool.models.detector import Detector
 from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import Recipe
 from rnnpool.train.stream import completed_batches, stream_batches
-from rnnpool.train.task import Batch, Plan, Sight, evenly_spaced
+from rnnpool.train.task import Batch, Plan, Sight
 
 
 @dataclass(frozen=True)

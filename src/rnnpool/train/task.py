@@ -53,12 +53,6 @@ class Sight:
     std: tuple[float, ...] = (128.0,)
 
 
-def evenly_spaced(count: int, total: int) -> list[int]:
-    """``count`` of the numbers below ``total``; all, if there are fewer."""
-    count = min(count, total)
-    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
-
-
 class Task(Protocol):
     """One kind of training. Randomness inside ``loss`` must come from torch's default generator: the loop seeds it
     anew for every step, which is what makes a resumed run equal an unbroken one."""
