@@ -140,13 +140,14 @@ def test_a_kernel_that_fails_leaves_torch_operators_and_its_reason(
     cell, p = FastGRNNCell(2, 4), torch.randn(1, 4, 20, 3, requires_grad=True)
     with native.disabled():
         expected = results(p, cell, 3, 2, True), results(p, cell, 17, 1, False)
-    monkeypatch.setattr(cuda, "_failures", {})
+    monkeypatch.setattr(cuda, "_failures", {(torch.device("cuda", 1), 4, 3, "smooth"): "too little memory"})
     monkeypatch.setattr(cuda, "_tile", lambda h: (100, 4, 4))  # not a power of two
     for ours, theirs in zip((results(p, cell, 3, 2, True), results(p, cell, 17, 1, False)), expected, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             assert torch.equal(one, other)
     status = native.status("cuda")
-    assert "but torch for state size 4, kernel 3, smooth gates: " in status
+    assert "but torch on cuda:1 for state size 4, kernel 3, smooth gates: too little memory" in status
+    assert "but torch on cpu for state size 4, kernel 3, smooth gates: " in status  # asked for itself
     assert "power of 2" in status
     assert "state size 4, kernel 17, smooth gates: the kernels are made for at most 12 steps" in status
 

@@ -17,7 +17,8 @@ MOST_STEPS = 12  # steps are unrolled: beyond this the compiler takes minutes
 MOST_UNITS = 64
 MOST_ELEMENTS = 2**31  # sequences are counted in 32 bits
 
-_failures: dict[tuple[int, int, str], str] = {}  # (state size, kernel, gates) -> why torch operators took over
+# (device, state size, kernel, gates) -> why torch operators took over; what does not fit one device may fit another
+_failures: dict[tuple[torch.device, int, int, str], str] = {}
 
 
 def status() -> str:
@@ -28,8 +29,8 @@ def status() -> str:
     if kernels is None:
         return f"torch: {why}"
     failed = "; ".join(
-        f"but torch for state size {h}, kernel {kernel}, {gates} gates: {error}"
-        for (h, kernel, gates), error in _failures.items()
+        f"but torch on {device} for state size {h}, kernel {kernel}, {gates} gates: {error}"
+        for (device, h, kernel, gates), error in _failures.items()
     )
     return f"triton: {why}" + (f"; {failed}" if failed else "")
 
@@ -120,7 +121,7 @@ def _tile(h: int) -> tuple[int, int, int]:
 def _launch(name: str, p: Tensor, sequences: int, directions: int, arguments: tuple, kernel: int, gates: str) -> bool:
     """Run a kernel; False where it cannot be compiled or does not fit the device, and ``status`` tells why."""
     h = p.shape[1]
-    key = (h, kernel, gates)
+    key = (p.device, h, kernel, gates)
     if kernel > MOST_STEPS or h > MOST_UNITS:
         _failures.setdefault(key, f"the kernels are made for at most {MOST_STEPS} steps and {MOST_UNITS} units")
     if key in _failures:
