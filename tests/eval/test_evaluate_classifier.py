@@ -69,11 +69,14 @@ def test_figures_and_picture(weights, pictures, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["top1"] == pytest.approx(0.9)
 
 
-def test_one_folder_of_classes_is_split_as_in_training(weights, pictures, capsys):
-    assert main(["evaluate", "--weights", str(weights), "--data", str(pictures / "val"), "--json", "-"]) == 0
-    entry = json.loads(capsys.readouterr().out)
-    assert entry["images"] == 3  # a quarter of each class, at least one
-    assert "25% that training held out (split_seed 3)" in entry["split"]
+def test_one_folder_of_classes_is_split_as_in_training(weights, pictures, tmp_path, capsys):
+    (pictures / "val").rename(tmp_path / "above")
+    (tmp_path / "above").rename(pictures / "pictures")  # the recipe's name for it
+    for folder in (pictures / "pictures", pictures):
+        assert main(["evaluate", "--weights", str(weights), "--data", str(folder), "--json", "-"]) == 0
+        entry = json.loads(capsys.readouterr().out)
+        assert entry["images"] == 3  # a quarter of each class, at least one
+        assert "25% that training held out (split_seed 3)" in entry["split"]
 
 
 def test_what_is_refused(weights, pictures, tmp_path, capsys):

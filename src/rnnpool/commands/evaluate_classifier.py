@@ -80,13 +80,15 @@ def open_pictures(
     if "crop_scale" in data.get("augment", {}):
         augment = from_mapping(ImageAugment, data["augment"], "data.augment")
         seen["least_side"] = least_side(augment, view.size, view.test_crop)
-    for root in (folder, folder / data.get("folder", ".")):
+    below = folder / data.get("folder", ".")
+    for root in (folder, below):
         if has_shards(root, split):
             return open_shards(root, split, **seen)[0], split
         if (root / split).is_dir():
             return image_folder(root, split, **seen), split
-    packed = has_shards(folder, ALL)
-    pictures = open_shards(folder, ALL, **seen)[0] if packed else image_folder(folder, ".", **seen)
+    root = below if below.is_dir() else folder
+    packed = has_shards(root, ALL)
+    pictures = open_shards(root, ALL, **seen)[0] if packed else image_folder(root, ".", **seen)
     if split != "val" or "val_share" not in data:
         raise InputError(f"--data {folder}: no folder {split!r} in it")
     share, seed = data["val_share"], data["split_seed"]
