@@ -1,11 +1,12 @@
 """Files that are whole or absent: written under a temporary name beside the target, synced, then renamed."""
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rnnpool.errors import InputError
 
@@ -42,6 +43,26 @@ def read_lines(path: Path) -> list[str]:
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a log with one on each line, without a last one that a kill cut short; none where it is missing.
+
+    Raises:
+        InputError: a whole line that is no JSON object (file and line are named).
+    """
+    if not path.exists():
+        return []
+    entries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1], 1):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}:{number}: damaged, expected a JSON object: {line[:80]!r}")
+        entries.append(entry)
+    return entries
 
 
 @contextmanager

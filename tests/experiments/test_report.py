@@ -59,6 +59,7 @@ def test_runs_take_turns_by_seed_and_are_named_by_what_they_compute(tiny):
         ("label: RNNPool", "lable: RNNPool", "unknown field rows.pooled.lable: did you mean 'label'"),
         ("metrics:", "metric:", "unknown field metric: did you mean 'metrics'"),
         ("rows:", "lines:", "must hold title, metrics and rows"),
+        ("seeds: [1, 2]", "seeds: []", "at least one row, one metric and one seed"),
     ],
 )
 def test_files_that_are_refused(tiny, before, after, message):

@@ -116,4 +116,7 @@ def test_the_ledger_survives_a_torn_line(tmp_path):
         {"run": "a", "value": 2},
     ]
     assert ledger.entries()["a"]["value"] == 2
+    ledger.path.write_text('{"run": "a"}\nnot JSON\n')
+    with pytest.raises(InputError, match=r"results.jsonl:2: damaged, expected a JSON object: 'not JSON'"):
+        ledger.entries()
     assert os.stat(ledger.path).st_mode & 0o777 == 0o644

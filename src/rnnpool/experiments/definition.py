@@ -97,8 +97,8 @@ def load_experiment(name: str) -> Experiment:
         raise InputError(
             f"{path}: reference {experiment.reference!r} is no row: {closest(experiment.reference, list(rows))}"
         )
-    if not rows or not experiment.metrics:
-        raise InputError(f"{path}: an experiment needs at least one row and one metric")
+    if not rows or not experiment.metrics or not experiment.seeds:
+        raise InputError(f"{path}: an experiment needs at least one row, one metric and one seed")
     return experiment
 
 

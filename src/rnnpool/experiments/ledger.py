@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rnnpool.files import read_json_lines
+
 Entry = dict[str, Any]
 
 
@@ -20,15 +22,7 @@ class Ledger:
 
     def entries(self) -> dict[str, Entry]:
         """The last line of every run, in order of the file."""
-        if not self.path.exists():
-            return {}
-        text = self.path.read_text(encoding="utf-8")
-        lines = text[: text.rfind("\n") + 1].splitlines()
-        found: dict[str, Entry] = {}
-        for line in lines:
-            entry = json.loads(line)
-            found[entry["run"]] = entry
-        return found
+        return {entry["run"]: entry for entry in read_json_lines(self.path)}
 
     def add(self, entry: Entry) -> None:
         """Append one line (``entry["run"]`` is the run's name)."""

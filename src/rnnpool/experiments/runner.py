@@ -6,7 +6,6 @@ started twice. Only one runner works on a folder.
 """
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO
 from rnnpool.errors import InputError
 from rnnpool.experiments.definition import Run
 from rnnpool.experiments.ledger import Entry, Ledger
+from rnnpool.files import read_json_lines
 from rnnpool.train.interrupt import StopRequest
 
 _POLL_SECONDS = 0.2
@@ -156,7 +156,7 @@ def _entry(item: _Working, out: Path) -> Entry:
     if item.process.returncode:
         text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
         return {**entry, "status": "failed", "exit": item.process.returncode, "message": text.splitlines()[-1:]}
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = read_json_lines(folder / "metrics.jsonl")
     evaluation = [line for line in lines if line["kind"] == "evaluation"][-1]
     kept = ("kind", "step", "images", "seconds")
     return {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnpool.errors import InputError
-from rnnpool.files import write_text
+from rnnpool.files import read_json_lines, write_text
 
 
 class MetricsLog:
@@ -18,8 +18,8 @@ class MetricsLog:
         except ImportError as error:
             raise InputError('training needs tensorboard: pip install "rnnpool[train]"') from error
         path = folder / "metrics.jsonl"
-        kept = [line for line in _whole_lines(path) if step > 0 and json.loads(line)["step"] <= step]
-        write_text(path, "".join(line + "\n" for line in kept))
+        kept = [entry for entry in read_json_lines(path) if entry["step"] <= step] if step > 0 else []
+        write_text(path, "".join(json.dumps(entry) + "\n" for entry in kept))
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (lives as long as the run)
         self._board = SummaryWriter(str(folder / "tb"), purge_step=step + 1 if step > 0 else None)
 
@@ -37,11 +37,3 @@ class MetricsLog:
     def close(self) -> None:
         self._file.close()
         self._board.close()
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """The lines of ``path``, without a last one that a kill cut short."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return text[: text.rfind("\n") + 1].splitlines()
