@@ -86,7 +86,7 @@ def test_what_is_refused(weights, pictures, tmp_path, capsys):
     (pictures / "val" / "red").rename(pictures / "val" / "scarlet")
     assert main(arguments) == 2
     errors = capsys.readouterr().err
-    assert "'val' is none of the 3 known" in errors  # as a class: there is no folder test
+    assert f"--data {pictures}: no folder 'test' in it" in errors
     assert "--area is for detectors" in errors
     assert "class 'scarlet' is none of the 3 known: blue, green, red" in errors
     plain = tmp_path / "plain.safetensors"

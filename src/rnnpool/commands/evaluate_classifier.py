@@ -86,11 +86,11 @@ def open_pictures(
             return open_shards(root, split, **seen)[0], split
         if (root / split).is_dir():
             return image_folder(root, split, **seen), split
+    if split != "val" or "val_share" not in data:
+        raise InputError(f"--data {folder}: no folder {split!r} in it")
     root = below if below.is_dir() else folder
     packed = has_shards(root, ALL)
     pictures = open_shards(root, ALL, **seen)[0] if packed else image_folder(root, ".", **seen)
-    if split != "val" or "val_share" not in data:
-        raise InputError(f"--data {folder}: no folder {split!r} in it")
     share, seed = data["val_share"], data["split_seed"]
     return split_by_seed(pictures, share, seed)[1], f"the {share:.0%} that training held out (split_seed {seed})"
 
