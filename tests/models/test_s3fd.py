@@ -135,6 +135,7 @@ def test_options():
         ({"input_size": (240, -1)}, "input_size is"),
         ({"training": "sgd"}, "training is 'sgd'; it may be"),
         ({"rnn_init": "zeros"}, "init is 'zeros'; it may be"),
+        ({"name": "face-a"}, "model 'face-m4' has no option 'name'"),
         ({"width": 2}, "model 'face-m4' has no option 'width'; it has: in_channels, input_size, training, rnn_init"),
     ],
 )

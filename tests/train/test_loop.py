@@ -144,6 +144,12 @@ def _last_write(out):
         return 0
 
 
+def test_a_device_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="train.device is cuda, and torch finds none"):
+        train(toy_recipe(device="cuda"), ToyTask(), tmp_path)
+
+
 def test_nan_in_the_data_names_its_sample(tmp_path):
     with pytest.raises(InputError, match=r"epoch 2, step \d+: .*nan.*the input is not finite in point-2-7"):
         train(toy_recipe(), ToyTask(poison=(2, 7)), tmp_path)

@@ -64,6 +64,8 @@ def test_what_it_computes_leaves_out_how(recipe_file):
         ("data.augment.size=31", r"augment.size is 31"),
         ("task.x=1", "task is no section"),
         ("task=1", "must read section.key=value"),
+        ("model.options={1: 2}", "model.options has 1, which is no option"),
+        ("model.options={weights: default}", "model.options has 'weights', .*weights: init_from"),
         ("train.betas=[0.9, 1]", "train.betas must be two numbers of at least 0 and below 1"),
         ("train.momentum=0", "train.nesterov must be false where train.momentum is 0"),
     ],

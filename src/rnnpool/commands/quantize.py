@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.cost.tables.render import console
     from rnnpool.integer.storage import save_network
 
+    if args.nibbles is not None and args.nibbles < 0:
+        raise InputError(f"--nibbles is {args.nibbles}; it must be a number of pixels, 0 or more")
     subject = load_subject(args.model, args.weights, args.input)
     out = args.out or Path(f"{args.model.replace(':', '-')}-int8.safetensors")
     if out.is_dir():

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0 when the budget is spent, 128 + signal when a signal stopped the run (its state is saved)."""
+    from rnnpool.commands.output import check_folder
     from rnnpool.errors import InputError
     from rnnpool.train.loop import train
     from rnnpool.train.recipe import find_recipe, load_recipe
@@ -34,5 +35,6 @@ def run(args: argparse.Namespace) -> int:
     if not args.data.is_dir():
         raise InputError(f"--data {args.data}: no such folder")
     out = args.out or Path("runs") / path.stem
+    check_folder(out, "--out")  # reading the data may take long
     result = train(recipe, create_task(recipe, args.data), out, resume=args.resume)
     return 128 + result.signum if result.signum and result.step < result.total_steps else 0

@@ -68,7 +68,7 @@ def model_info(name: str) -> ModelInfo:
     return _REGISTRY[name]
 
 
-def create_model(name: str, *, weights: str | Path | None = None, **overrides: object) -> nn.Module:
+def create_model(name: str, /, *, weights: str | Path | None = None, **overrides: object) -> nn.Module:
     """Build the network ``name``.
 
     Args:

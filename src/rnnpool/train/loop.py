@@ -366,6 +366,8 @@ def total_steps(settings: TrainRecipe, epoch_length: int) -> int:
 
 def _make_fabric(settings: TrainRecipe) -> Fabric:
     """One process, or those of ``torchrun`` (which tells by WORLD_SIZE and LOCAL_WORLD_SIZE)."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("train.device is cuda, and torch finds none here; it may be auto or cpu")
     world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     # Processes wait while the first evaluates: longer than a collective's usual limit on large validation sets.
     strategy = DDPStrategy(timeout=timedelta(hours=2)) if world > 1 else "auto"

@@ -40,6 +40,11 @@ class ModelRecipe:
     init_from: str | None = None  # a .safetensors file of weights to fine-tune; None: random
     init_skip: tuple[str, ...] = ()  # parameters or submodules left at their random start though the file has others
 
+    def __post_init__(self) -> None:
+        for key in self.options:
+            if not isinstance(key, str) or key == "weights":
+                raise InputError(f"model.options has {key!r}, which is no option of a network (weights: init_from)")
+
 
 @dataclass(frozen=True)
 class RoundingRecipe:
