@@ -121,13 +121,17 @@ def test_what_is_refused(coco, capsys):
     assert main([*arguments, str(coco / "instances.json")]) == 2
     (coco / "strange.json").write_text(json.dumps({"images": [{"id": 1}], "annotations": [], "categories": []}))
     assert main([*arguments, str(coco / "strange.json")]) == 2
+    people = [{"id": 1, "name": "person"}]
+    (coco / "strange.json").write_text(json.dumps({"images": [3], "annotations": [], "categories": people}))
+    assert main([*arguments, str(coco / "strange.json")]) == 2
     strange = json.loads((coco / "instances.json").read_text())
     strange["annotations"].append({"id": 9, "image_id": 7, "category_id": 1, "area": 5.0})
     (coco / "strange.json").write_text(json.dumps(strange))
     assert main([*arguments, str(coco / "strange.json")]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert "the annotations have no category 'person'" in errors[3]
-    assert "annotation 9 is of image 7, which is not listed" in errors[4]
+    assert "none of COCO's instances_*.json, of an entry: TypeError(" in errors[4]
+    assert "annotation 9 is of image 7, which is not listed" in errors[5]
     assert "cannot be read as COCO's annotations" in errors[0]
     assert "--area 2" in errors[1]
     assert "image picture-3.png is in none of" in errors[2]

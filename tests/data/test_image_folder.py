@@ -53,3 +53,5 @@ def test_what_is_refused(tmp_path):
         split_by_seed(images, 0.2, seed=0)
     with pytest.raises(InputError, match="val_share is 1.0"):
         split_by_seed(images, 1.0, seed=0)
+    with pytest.raises(InputError, match="split_seed is -1"):
+        split_by_seed(images, 0.2, seed=-1)

@@ -100,6 +100,8 @@ def test_a_binary_annotation_is_named(tmp_path):
 
 
 def test_missing_folders_images_and_splits_are_named(root, tmp_path_factory):
+    with pytest.raises(InputError, match="split_seed is -1; it must be 0 or more"):
+        ScutHead(root, "train", split_seed=-1)
     with pytest.raises(InputError, match="split is 'test'"):
         ScutHead(root, "test")
     (root / "JPEGImages" / "PartB_00003.jpg").unlink()

@@ -132,6 +132,7 @@ def test_options():
     [
         ({"in_channels": 0}, "in_channels is 0; it must be a positive integer"),
         ({"input_size": (240,)}, "input_size is"),
+        ({"input_size": 240}, "input_size is 240; it must be .height, width."),
         ({"input_size": (240, -1)}, "input_size is"),
         ({"training": "sgd"}, "training is 'sgd'; it may be"),
         ({"rnn_init": "zeros"}, "init is 'zeros'; it may be"),

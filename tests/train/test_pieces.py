@@ -15,7 +15,7 @@ from rnnpool.train.checkpoint import LAST, PREVIOUS, load_checkpoint, load_lates
 from rnnpool.train.ema import EMA
 from rnnpool.train.optimizers import parameter_groups
 from rnnpool.train.schedule import learning_rate_factor
-from rnnpool.train.stream import StreamSampler
+from rnnpool.train.stream import StreamSampler, mix_seed
 from rnnpool.train.task import Plan
 
 
@@ -92,6 +92,8 @@ def test_impossible_streams():
         StreamSampler(0, plan(0, 1, 1))
     with pytest.raises(InputError, match="batch_size 5 .* multiple of their number, 2"):
         StreamSampler(9, plan(0, 1, 5, world=2))
+    with pytest.raises(InputError, match="a seed is -1"):
+        mix_seed(-1, 0)
 
 
 def test_checkpoints_keep_the_one_before(tmp_path):

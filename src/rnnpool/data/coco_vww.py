@@ -77,8 +77,8 @@ def build_vww(
     for number, path in enumerate(annotation_files):
         try:
             labels = label_images(_read(path), area=area)
-        except KeyError as error:
-            raise InputError(f"{path}: none of COCO's instances_*.json, an entry lacks {error}") from error
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path}: none of COCO's instances_*.json, of an entry: {error!r}") from error
         for name, (identity, positive) in labels.items():
             validates = identity in minival if minival is not None else number == len(annotation_files) - 1
             part, label = "val" if validates else "train", CLASSES[positive]

@@ -69,6 +69,8 @@ def split_by_seed(images: LabelledImages, share: float, seed: int) -> tuple[Labe
     """
     if not 0.0 < share < 1.0:
         raise InputError(f"val_share is {share}; the share that validates must be above 0 and below 1")
+    if seed < 0:
+        raise InputError(f"split_seed is {seed}; it must be 0 or more")
     first, second = [], []
     for label, name in enumerate(images.classes):
         members = np.flatnonzero(images.targets == label)

@@ -60,6 +60,8 @@ class ScutHead(DetectionDataset):
     ):
         if split not in SPLITS:
             raise InputError(f"split is {split!r}; SCUT-HEAD is split into {' and '.join(SPLITS)}")
+        if split_seed < 0:
+            raise InputError(f"split_seed is {split_seed}; it must be 0 or more")
         self.root = _find_root(Path(root))
         self.split = split
         names = sorted(path.stem for path in (self.root / "Annotations").glob("*.xml"))

@@ -49,7 +49,8 @@ class Detector(nn.Module):
         head: Head,
     ) -> None:
         super().__init__()
-        if len(input_size) != 2 or not all(isinstance(side, int) and side > 0 for side in input_size):
+        pair = isinstance(input_size, tuple | list) and len(input_size) == 2
+        if not pair or not all(isinstance(side, int) and side > 0 for side in input_size):
             raise InputError(f"input_size is {input_size!r}; it must be (height, width) in pixels")
         self.name = name
         self.in_channels = in_channels

@@ -19,6 +19,8 @@ from rnnpool.train.task import Batch, Plan
 
 def mix_seed(*parts: int) -> int:
     """A 63-bit seed from non-negative integers; nearby parts give unrelated seeds (numpy's SeedSequence)."""
+    if min(parts) < 0:
+        raise InputError(f"a seed is {min(parts)}; it must be 0 or more")
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
