@@ -4,7 +4,7 @@ A network is written as tuples of rows; ``build_rows`` turns them into modules. 
 t expansion, c channels, n repeats, s stride of the first.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,13 +20,22 @@ class Row(Protocol):
     def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]: ...
 
 
-def repeated(block: Callable[[int, int], nn.Module], c_in: int, c: int, n: int, s: int) -> list[nn.Module]:
-    """n modules ``block(channels in, stride)`` to c channels each, the first from c_in channels with stride s."""
-    return [block(c_in, s) if i == 0 else block(c, 1) for i in range(n)]
+class Repeated:
+    """A row of n blocks to c channels each, the first with stride s; subclasses are dataclasses with these fields."""
+
+    c: int
+    n: int
+    s: int
+
+    def block(self, c_in: int, stride: int, act: str) -> nn.Module:
+        raise NotImplementedError
+
+    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
+        return [self.block(self.c if i else c_in, 1 if i else self.s, act) for i in range(self.n)], self.c
 
 
 @dataclass(frozen=True)
-class Conv:
+class Conv(Repeated):
     """Convolution k x k to c channels, batch norm, activation; n times, the first with stride s."""
 
     c: int
@@ -34,30 +43,24 @@ class Conv:
     s: int = 1
     n: int = 1
 
-    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        def block(width: int, stride: int) -> nn.Module:
-            return ConvNormAct(width, self.c, self.k, stride, act=act)
-
-        return repeated(block, c_in, self.c, self.n, self.s), self.c
+    def block(self, c_in: int, stride: int, act: str) -> nn.Module:
+        return ConvNormAct(c_in, self.c, self.k, stride, act=act)
 
 
 @dataclass(frozen=True)
-class DwPw:
+class DwPw(Repeated):
     """Depthwise 3x3 and 1x1 to c channels, n times, the first with stride s."""
 
     c: int
     s: int = 1
     n: int = 1
 
-    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        def block(width: int, stride: int) -> nn.Module:
-            return Separable(width, self.c, stride, act=act)
-
-        return repeated(block, c_in, self.c, self.n, self.s), self.c
+    def block(self, c_in: int, stride: int, act: str) -> nn.Module:
+        return Separable(c_in, self.c, stride, act=act)
 
 
 @dataclass(frozen=True)
-class Inverted:
+class Inverted(Repeated):
     """MBConv [t, c, n, s]."""
 
     t: int
@@ -65,15 +68,12 @@ class Inverted:
     n: int = 1
     s: int = 1
 
-    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        def block(width: int, stride: int) -> nn.Module:
-            return MBConv(width, self.t * width, self.c, stride, act=act)
-
-        return repeated(block, c_in, self.c, self.n, self.s), self.c
+    def block(self, c_in: int, stride: int, act: str) -> nn.Module:
+        return MBConv(c_in, self.t * c_in, self.c, stride, act=act)
 
 
 @dataclass(frozen=True)
-class Narrow:
+class Narrow(Repeated):
     """DepthwiseFirst with e expanded channels (a count, not a ratio), [e, c, n, s]."""
 
     e: int
@@ -81,11 +81,8 @@ class Narrow:
     n: int = 1
     s: int = 1
 
-    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
-        def block(width: int, stride: int) -> nn.Module:
-            return DepthwiseFirst(width, self.e, self.c, stride, act=act)
-
-        return repeated(block, c_in, self.c, self.n, self.s), self.c
+    def block(self, c_in: int, stride: int, act: str) -> nn.Module:
+        return DepthwiseFirst(c_in, self.e, self.c, stride, act=act)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from rnnpool.models.blocks import ACTIVATIONS
-from rnnpool.models.tables import repeated
+from rnnpool.models.tables import Repeated
 from rnnpool.nn import RNNPool2d
 
 
@@ -48,7 +48,7 @@ class NormAct:
 
 
 @dataclass(frozen=True)
-class InvertedResidual:
+class InvertedResidual(Repeated):
     """MobileNetV2's inverted residual [t, c, n, s] (Sandler et al. 2018, table 2); always ReLU6."""
 
     t: int
@@ -56,13 +56,10 @@ class InvertedResidual:
     n: int = 1
     s: int = 1
 
-    def build(self, c_in: int, act: str) -> tuple[list[nn.Module], int]:
+    def block(self, c_in: int, stride: int, act: str) -> nn.Module:
         from torchvision.models.mobilenetv2 import InvertedResidual as Block
 
-        def block(width: int, stride: int) -> nn.Module:
-            return Block(width, self.c, stride, self.t)
-
-        return repeated(block, c_in, self.c, self.n, self.s), self.c
+        return Block(c_in, self.c, stride, self.t)
 
 
 @dataclass(frozen=True)
