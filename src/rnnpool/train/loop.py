@@ -35,7 +35,7 @@ from rnnpool.train.checkpoint import LAST, load_latest, save_checkpoint
 from rnnpool.train.ema import EMA
 from rnnpool.train.finite import check_finite
 from rnnpool.train.interrupt import StopRequest
-from rnnpool.train.metrics_log import MetricsLog
+from rnnpool.train.metrics_log import Interval, MetricsLog
 from rnnpool.train.optimizers import build_optimizer
 from rnnpool.train.progress import ProgressDisplay
 from rnnpool.train.recipe import Recipe, TrainRecipe
@@ -149,7 +149,7 @@ class _Run:
         settings = self.settings
         log_steps = max(1, settings.log_every // settings.batch_size)
         saved, waited = time.monotonic(), 0.0
-        interval = _Interval()
+        interval = Interval()
         self.model.train()
         while self.step < self.total_steps:
             asked = time.perf_counter()
@@ -162,7 +162,7 @@ class _Run:
             interval.add(values, wait)
             if self.step % log_steps == 0 or self.step == self.total_steps:
                 self._log_interval(interval)
-                interval = _Interval()
+                interval = Interval()
             seen = self.step * settings.batch_size
             self.display.update(seen, sum(values.values()) - values["gradient_norm"], waited)
 
@@ -295,7 +295,7 @@ class _Run:
         self.metrics, self.best = state["metrics"], state["best"]
         self.source = f", resumed from {path} at {self._images()} images"
 
-    def _log_interval(self, interval: "_Interval") -> None:
+    def _log_interval(self, interval: Interval) -> None:
         values = interval.means()
         reduced = self._all_reduce(list(values.values()), "mean")
         if self.log:
@@ -333,27 +333,6 @@ def _seed(seed: int, device: torch.device) -> None:
         torch.default_generator.manual_seed(seed)
     else:
         torch.manual_seed(seed)
-
-
-class _Interval:
-    """Means between two lines of the log."""
-
-    def __init__(self) -> None:
-        self.begun, self.steps, self.waited = time.perf_counter(), 0, 0.0
-        self.sums: dict[str, float] = {}
-
-    def add(self, values: dict[str, float], waited: float) -> None:
-        self.steps += 1
-        self.waited += waited
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-
-    def means(self) -> dict[str, float]:
-        return {name: value / self.steps for name, value in self.sums.items()}
-
-    def timing(self, batch_size: int) -> dict[str, float]:
-        seconds = time.perf_counter() - self.begun
-        return {"images_per_second": self.steps * batch_size / seconds, "seconds_waiting": self.waited}
 
 
 def total_steps(settings: TrainRecipe, epoch_length: int) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,24 @@ class MetricsLog:
     def close(self) -> None:
         self._file.close()
         self._board.close()
+
+
+class Interval:
+    """Means between two lines of the log."""
+
+    def __init__(self) -> None:
+        self.begun, self.steps, self.waited = time.perf_counter(), 0, 0.0
+        self.sums: dict[str, float] = {}
+
+    def add(self, values: dict[str, float], waited: float) -> None:
+        self.steps += 1
+        self.waited += waited
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        return {name: value / self.steps for name, value in self.sums.items()}
+
+    def timing(self, batch_size: int) -> dict[str, float]:
+        seconds = time.perf_counter() - self.begun
+        return {"images_per_second": self.steps * batch_size / seconds, "seconds_waiting": self.waited}
