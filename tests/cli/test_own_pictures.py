@@ -24,6 +24,14 @@ def trained(tmp_path_factory):
     return root
 
 
+def test_training_says_which_classes_it_found(trained, capsys):
+    command = ["train", "pictures", "--data", str(trained / "pictures"), "--out", str(trained / "run"), *SMALL]
+    assert main([*command, "train.evaluate_every=0", "train.lr=0.01", "--resume"]) == 0
+    assert "3 classes, pictures to train + to evaluate on: blue 10 + 2, green 8 + 2, red 11 + 3\n" in (
+        capsys.readouterr().out
+    )
+
+
 def test_evaluation_tells_one_class_from_another(trained, tmp_path, capsys):
     weights = str(trained / "run" / "best.safetensors")
     command = ["evaluate", "--data", str(trained / "pictures"), "--weights", weights, "--out", str(tmp_path)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
 from rnnpool.train.stream import Order, completed_batches, shuffled, stream_batches
 from rnnpool.train.task import Batch, Plan, Sight, evenly_spaced
+
+_CLASSES_SHOWN = 20  # one by one; more would fill the screen
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class ClassificationTask:
         self.epoch_length = len(self.samples)
         self._mixers = _mixers(self.data, len(self.classes))
 
+    def about_data(self) -> str:
+        return describe_classes(self.samples.images, self.val.images)
+
     def build_model(self) -> nn.Module:
         return initial_model(self.model_recipe)
 
@@ -118,6 +124,15 @@ class ClassificationTask:
         view = {name: getattr(self.data, name) for name in View.__dataclass_fields__}
         entries = {"classes": self.classes, "model_options": self.model_recipe.options, "view": view}
         save_weights(model, path, {**metadata, **{key: json.dumps(value) for key, value in entries.items()}})
+
+
+def describe_classes(train: LabelledImages, val: LabelledImages) -> str:
+    """How many pictures there are to train and to evaluate on: a folder that is no class, or missing, shows."""
+    counts = f"{len(train)} + {len(val)}"
+    if train.targets.ndim == 1 and len(train.classes) <= _CLASSES_SHOWN:
+        both = (np.bincount(part.targets, minlength=len(train.classes)) for part in (train, val))
+        counts = ", ".join(f"{name} {a} + {b}" for name, a, b in zip(train.classes, *both, strict=True))
+    return f"{len(train.classes)} classes, pictures to train + to evaluate on: {counts}"
 
 
 def fitted_model(recipe: ModelRecipe, num_classes: int, view: View) -> ModelRecipe:
