@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.classifier import Classifier
     from rnnpool.commands.detect import check_folder
     from rnnpool.data.classification import CentreImages
+    from rnnpool.data.unreadable import all_unreadable_named
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
     from rnnpool.eval.pr_plot import require_matplotlib
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     centre = CentreImages(images, view.size, view.test_crop)
-    scores = evaluate_classifier(model, centre, mean=view.mean, std=view.std)
+    with all_unreadable_named(images.pixels):
+        scores = evaluate_classifier(model, centre, mean=view.mean, std=view.std)
     seconds = time.perf_counter() - started
     print(f"{len(images)} images in {seconds:.1f} s, {len(images) / seconds:.1f} images/s", file=sys.stderr)
     title = f"{name} on {args.data.name}, {part}"

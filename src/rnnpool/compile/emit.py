@@ -120,7 +120,7 @@ def compile_network(
 
 
 def _check_folder(folder: Path, names: Iterable[str]) -> None:
-    """A project of the user's must not lose its README or Makefile; what an earlier call wrote has kernels beside it."""
+    """A user's project must not lose its README or Makefile; what an earlier call wrote has kernels beside it."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; the C is written into a folder")
     foreign = [name for name in names if (folder / name).exists()]

@@ -24,6 +24,7 @@ from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.resident import Crops, use_device
 from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
+from rnnpool.data.unreadable import all_unreadable_named
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
@@ -86,10 +87,12 @@ class ClassificationTask:
         return initial_model(self.model_recipe)
 
     def batches(self, plan: Plan) -> Iterator[Batch]:
-        if not use_device(self.data.crops, [self.samples.images.pixels], plan.device):
-            return stream_batches(self.samples, plan, self.order)
-        packed = stream_batches(ViewBatches(self.samples), plan, self.order)
-        return completed_batches(packed, DeviceViews(self.samples, plan.device))
+        with all_unreadable_named(self.samples.images.pixels, self.val.images.pixels):
+            if use_device(self.data.crops, [self.samples.images.pixels], plan.device):
+                packed = stream_batches(ViewBatches(self.samples), plan, self.order)
+                yield from completed_batches(packed, DeviceViews(self.samples, plan.device))
+            else:
+                yield from stream_batches(self.samples, plan, self.order)
 
     def describe(self, key: Any) -> str:
         epoch, index = key
@@ -105,9 +108,9 @@ class ClassificationTask:
 
     def scores(self, model: nn.Module) -> ClassifierScores:
         """Everything that is measured on the held-out images; ``model`` is in eval mode."""
-        return evaluate_classifier(
-            model, self.val, mean=self.data.mean, std=self.data.std, workers=self.recipe.train.workers
-        )
+        data = self.data
+        with all_unreadable_named(self.samples.images.pixels, self.val.images.pixels):
+            return evaluate_classifier(model, self.val, mean=data.mean, std=data.std, workers=self.recipe.train.workers)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return self.scores(model).metrics

@@ -83,7 +83,9 @@ def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Res
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, task: Task, out: Path, found: tuple[Path, dict[str, Any]] | None, resume: bool) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, out: Path, found: tuple[Path, dict[str, Any]] | None, resume: bool
+    ) -> None:
         settings = recipe.train
         reuse_freed_memory()
         if settings.threads:
@@ -287,9 +289,8 @@ class _Run:
         differing = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
         if differing:
             listed = ", ".join(f"{key} (was {theirs.get(key)!r}, is {mine.get(key)!r})" for key in differing)
-            raise InputError(
-                f"{path} was trained by another recipe or on other data; these differ: {listed}{self._remedy(differing)}"
-            )
+            remedy = self._remedy(differing)
+            raise InputError(f"{path} was trained by another recipe or on other data; these differ: {listed}{remedy}")
         self.model.module.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
@@ -305,7 +306,8 @@ class _Run:
         mine = self.out / "recipe.yaml"
         if "epoch_length" in differing or not mine.is_file():
             return ""
-        return f"; give the same changes again, or the run's recipe: rnnpool train {mine} --data DIR --out {self.out} --resume"
+        command = f"rnnpool train {mine} --data DIR --out {self.out} --resume"
+        return f"; give the same changes again, or the run's recipe: {command}"
 
     def _log_interval(self, interval: "_Interval") -> None:
         values = interval.means()
