@@ -16,7 +16,7 @@ from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
 from rnnpool.models import create_model, list_models, model_info, network_of
-from rnnpool.models.weights import find_shipped_weights, read_metadata, shipped_weights
+from rnnpool.models.weights import check_owner, find_shipped_weights, read_metadata, shipped_weights
 
 DEFAULT_MODEL = "vww-rnnpool"
 
@@ -52,6 +52,7 @@ class Classifier:
             raise InputError(f"model {model!r} is no classifier; those that come trained are: {', '.join(trained)}")
         path = shipped_weights(model) if str(weights) == "default" else Path(weights)
         metadata = read_metadata(path)
+        check_owner(path, metadata, model)
         about = {key: json.loads(metadata[key]) for key in ("classes", "model_options", "view") if key in metadata}
         if len(about) < 3:
             raise InputError(

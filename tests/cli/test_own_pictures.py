@@ -46,6 +46,27 @@ def test_evaluation_tells_one_class_from_another(trained, tmp_path, capsys):
     assert "the 20% that training held out" in capsys.readouterr().out
 
 
+def test_quantize_takes_the_network_from_its_weights_and_the_others_refuse_integers(trained, tmp_path, capsys):
+    data, weights = str(trained / "pictures"), str(trained / "run" / "best.safetensors")
+    command = ["quantize", "--calibrate", data, "--images", "4", "--ranges", "minmax"]
+    integers = str(tmp_path / "mine.safetensors")
+    assert main([*command, "--weights", weights, "--out", integers]) == 0
+    assert load_network(integers).name == "mobilenet_v2_035-rnnpool"
+    capsys.readouterr()
+
+    def refused(*words):
+        assert main([*words]) == 2
+        return capsys.readouterr().err
+
+    assert "give a MODEL, or --weights FILE" in refused(*command)
+    for words in (["evaluate", "--data", data], ["classify", data], [*command], [*command, "vww-rnnpool"]):
+        assert "holds the integers of rnnpool quantize" in refused(*words, "--weights", integers)
+    # Before the options of its network are tried on another.
+    owner = "holds weights of model 'mobilenet_v2_035-rnnpool', not of 'mobilenet_v2'"
+    assert owner in refused(*command, "mobilenet_v2", "--weights", weights)
+    assert owner in refused("classify", data, "--model", "mobilenet_v2", "--weights", weights)
+
+
 @pytest.mark.skipif(missing_tools() is not None, reason=f"firmware: {missing_tools()}")
 def test_to_the_chip_with_the_names_of_the_classes(trained, tmp_path, capsys):
     """The chip sees the middle of a picture, as evaluation does: what is at its border must not matter."""

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 def is_asked_for(args: argparse.Namespace) -> bool:
     """Whether --model or the file --weights is a classifier's."""
-    from rnnpool.models import model_info
-    from rnnpool.models.weights import read_metadata
+    from rnnpool.models import model_info, network_of
 
     name = args.model
     if name is None and args.weights is not None and Path(args.weights).is_file():
-        name = read_metadata(Path(args.weights)).get("model")
+        name = network_of(args.weights)[0]
     return name is not None and model_info(name).task == "classification"
 
 

@@ -85,18 +85,23 @@ def choose_images(folder: Path, count: int) -> list[Path]:
     return [files[(2 * i + 1) * len(files) // (2 * count)].path for i in range(count)]
 
 
-def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
+def load_subject(name: str | None, weights: str | None, shape: str | None) -> Subject:
     """The network of a registered name, or of module:function.
 
     Args:
+        name: None: that of ``weights``.
         weights: a .safetensors file; None: those of the package.
         shape: "CxHxW"; None: the network's own.
     """
     from rnnpool.cost.source import input_shape, load_network
     from rnnpool.integer.calibrated import Calibrated
-    from rnnpool.models import create_model, model_info
-    from rnnpool.models.weights import read_metadata, shipped_weights
+    from rnnpool.models import create_model, model_info, network_of
+    from rnnpool.models.weights import check_owner, read_metadata, shipped_weights
 
+    if name is None:
+        if weights is None:
+            raise InputError("give a MODEL, or --weights FILE, which names its network")
+        name = network_of(weights)[0]
     if ":" in name:
         if weights is not None:
             raise InputError(f"--weights belongs to registered networks; {name} is to return a trained one")
@@ -105,6 +110,7 @@ def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
     own = model_info(name).input_size
     path = shipped_weights(name) if weights is None else Path(weights)
     metadata = read_metadata(path)
+    check_owner(path, metadata, name)
     about = {key: json.loads(metadata.get(key, "{}")) for key in ("view", "model_options", "classes", "recipe")}
     view = about["view"]
     module = create_model(name, weights=path, **about["model_options"])

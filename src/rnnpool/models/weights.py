@@ -51,9 +51,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
     """
     name = _name_of(model)
     state, metadata = read_weights(Path(path))
-    owner = metadata.get("model")
-    if owner != name:
-        raise InputError(f"{path}: holds weights of model {owner or '(not named)'!r}, not of {name!r}")
+    check_owner(path, metadata, name)
     _check(model.state_dict(), state, Path(path), name)
     model.load_state_dict(state)
     return metadata
@@ -66,12 +64,35 @@ def network_of(path: str | Path) -> tuple[str, dict[str, Any]]:
         InputError: a file that cannot be read, or that does not name its network.
     """
     metadata = read_metadata(Path(path))
+    _refuse_integers(path, metadata)
     if "model" not in metadata:
         raise InputError(f"{path}: does not name its network (rnnpool train writes it)")
     try:
         return metadata["model"], json.loads(metadata.get("model_options", "{}"))
     except ValueError as error:
         raise InputError(f"{path}: the options of its network are damaged: {error}") from error
+
+
+def check_owner(path: str | Path, metadata: Mapping[str, str], name: str) -> None:
+    """InputError unless a file with this metadata holds weights of the network ``name``.
+
+    ``load_weights`` calls it; whoever makes a network with the file's options calls it before, since the options of
+    another network need not be this one's.
+    """
+    _refuse_integers(path, metadata)
+    owner = metadata.get("model")
+    if owner != name:
+        raise InputError(f"{path}: holds weights of model {owner or '(not named)'!r}, not of {name!r}")
+
+
+def _refuse_integers(path: str | Path, metadata: Mapping[str, str]) -> None:
+    from rnnpool.integer.storage import ENTRY
+
+    if ENTRY in metadata:
+        raise InputError(
+            f"{path}: holds the integers of rnnpool quantize, not the weights of training; rnnpool firmware, rnnpool "
+            "compile and rnnpool detect --engine c take it"
+        )
 
 
 def _name_of(model: nn.Module) -> str:
