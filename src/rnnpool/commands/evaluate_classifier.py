@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         entry = {"model": name, "weights": str(path), "data": str(args.data), "split": part, "images": len(images)}
         confusion = scores.confusion.tolist()
-        _write(args.json, {**entry, **scores.metrics, "classes": images.classes, "confusion": confusion})
+        metrics = {metric: round(value, 6) for metric, value in scores.metrics.items()}
+        _write(args.json, {**entry, **metrics, "classes": images.classes, "confusion": confusion})
     return 0
 
 
