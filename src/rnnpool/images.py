@@ -22,6 +22,10 @@ _EXIF_ORIENTATION = 0x0112
 _pillow_limit_lock = threading.Lock()
 
 
+class UnreadableImage(InputError):
+    """The InputError of one image: others of its set may be sound."""
+
+
 def load_image(path: str | Path, least_side: int | None = None) -> Image.Image:
     """Read an image file as 8-bit RGB, upright.
 
@@ -101,7 +105,7 @@ def _deep_grey_to_8_bits(image: Image.Image, name: str) -> Image.Image:
     full_scale = 1.0 if image.mode == "F" else 65535.0
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= full_scale):  # also refuses NaN
-        raise InputError(
+        raise UnreadableImage(
             f"{name}: grey values from {low:g} to {high:g} in mode {image.mode}; expected 0..{full_scale:g} "
             "(8 bits, 16 bits, or floats in 0..1)"
         )
@@ -113,23 +117,23 @@ def _open(path: str | Path) -> Iterator[Image.Image]:
     """Open an image, and turn whatever goes wrong while it is read into an InputError that names the file."""
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such image file")
+        raise UnreadableImage(f"{path}: no such image file")
     if not path.is_file():
-        raise InputError(f"{path}: not a file; expected an image")
+        raise UnreadableImage(f"{path}: not a file; expected an image")
     try:
         with _open_header(path) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise InputError(
+                raise UnreadableImage(
                     f"{path}: {width}x{height} is {width * height:,} pixels; at most {MAX_PIXELS:,} are decoded"
                 )
             yield image
     except InputError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise InputError(f"{path}: not an image that Pillow can read") from error
+        raise UnreadableImage(f"{path}: not an image that Pillow can read") from error
     except Exception as error:  # Pillow's decoders leak every kind: OSError, SyntaxError, struct.error, EOFError...
-        raise InputError(f"{path}: corrupt or unreadable image ({error})") from error
+        raise UnreadableImage(f"{path}: corrupt or unreadable image ({error})") from error
 
 
 def _open_header(path: Path) -> Image.Image:

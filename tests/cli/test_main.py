@@ -72,3 +72,9 @@ def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setattr("rnnpool.models.list_models", interrupted)
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "rnnpool: interrupted\n"
+
+
+def test_the_help_of_train_names_the_recipes(capsys):
+    assert main(["train", "--help"]) == 0
+    last = capsys.readouterr().out.rstrip().splitlines()[-1]
+    assert {"face-tiny", "imagenette", "pictures"} <= set(last.split(", "))

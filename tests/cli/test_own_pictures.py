@@ -24,6 +24,14 @@ def trained(tmp_path_factory):
     return root
 
 
+def test_training_says_which_classes_it_found(trained, capsys):
+    command = ["train", "pictures", "--data", str(trained / "pictures"), "--out", str(trained / "run"), *SMALL]
+    assert main([*command, "train.evaluate_every=0", "train.lr=0.01", "--resume"]) == 0
+    assert "3 classes, pictures to train + to evaluate on: blue 10 + 2, green 8 + 2, red 11 + 3\n" in (
+        capsys.readouterr().out
+    )
+
+
 def test_evaluation_tells_one_class_from_another(trained, tmp_path, capsys):
     weights = str(trained / "run" / "best.safetensors")
     command = ["evaluate", "--data", str(trained / "pictures"), "--weights", weights, "--out", str(tmp_path)]
@@ -36,6 +44,27 @@ def test_evaluation_tells_one_class_from_another(trained, tmp_path, capsys):
     with Image.open(tmp_path / "confusion.png") as image:
         assert min(image.size) > 400
     assert "the 20% that training held out" in capsys.readouterr().out
+
+
+def test_quantize_takes_the_network_from_its_weights_and_the_others_refuse_integers(trained, tmp_path, capsys):
+    data, weights = str(trained / "pictures"), str(trained / "run" / "best.safetensors")
+    command = ["quantize", "--calibrate", data, "--images", "4", "--ranges", "minmax"]
+    integers = str(tmp_path / "mine.safetensors")
+    assert main([*command, "--weights", weights, "--out", integers]) == 0
+    assert load_network(integers).name == "mobilenet_v2_035-rnnpool"
+    capsys.readouterr()
+
+    def refused(*words):
+        assert main([*words]) == 2
+        return capsys.readouterr().err
+
+    assert "give a MODEL, or --weights FILE" in refused(*command)
+    for words in (["evaluate", "--data", data], ["classify", data], [*command], [*command, "vww-rnnpool"]):
+        assert "holds the integers of rnnpool quantize" in refused(*words, "--weights", integers)
+    # Before the options of its network are tried on another.
+    owner = "holds weights of model 'mobilenet_v2_035-rnnpool', not of 'mobilenet_v2'"
+    assert owner in refused(*command, "mobilenet_v2", "--weights", weights)
+    assert owner in refused("classify", data, "--model", "mobilenet_v2", "--weights", weights)
 
 
 @pytest.mark.skipif(missing_tools() is not None, reason=f"firmware: {missing_tools()}")

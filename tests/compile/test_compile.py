@@ -351,6 +351,19 @@ def test_unsupported_operators_are_named(tmp_path):
         compile_network(network, tmp_path, name="7up")
 
 
+def test_files_of_the_user_are_not_replaced(tmp_path):
+    network, _ = integers(small_classifier(), (3, 40, 48))
+    (tmp_path / "Makefile").write_text("all:\n")
+    with pytest.raises(InputError, match=r"holds Makefile, which is not of an earlier compile"):
+        compile_network(network, tmp_path, name="net")
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+    assert (tmp_path / "Makefile").read_text() == "all:\n"
+    with pytest.raises(InputError, match="is a file"):
+        compile_network(network, tmp_path / "Makefile", name="net")
+    for _ in range(2):  # its own files are
+        compile_network(network, tmp_path / "net", name="net")
+
+
 def test_the_folder_builds_by_itself(tiny, tmp_path):
     compile_network(tiny[0], tmp_path)
     subprocess.run(["make", "-s", "-C", tmp_path, "CFLAGS=-Werror"], check=True, capture_output=True)

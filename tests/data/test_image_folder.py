@@ -13,6 +13,8 @@ def test_labels_follow_the_sorted_folders(tmp_path):
     (tmp_path / "train" / "red" / "notes.txt").write_text("no image")
     (tmp_path / "train" / "red" / ".hidden.png").write_bytes(b"no image either")
     (tmp_path / "train" / "cache").mkdir()  # holds no image: no class
+    write_pictures(tmp_path / "train" / "red" / ".thumbnails", {"red": 1})
+    write_pictures(tmp_path / "train" / ".ipynb_checkpoints", {"red": 1})
     images = image_folder(tmp_path, "train")
     assert images.classes == ("blue", "red")
     assert images.targets.tolist() == [0, 0, 0, 1, 1]

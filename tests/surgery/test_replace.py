@@ -207,5 +207,7 @@ def test_sizes_that_do_not_fit_are_named() -> None:
         replace(Named(), "pool", input_size=(4, 48, 40))
     with pytest.raises(InputError, match=r"input_size is \(48, 40\)"):
         replace(Named(), "pool", input_size=(48, 40))
+    with pytest.raises(InputError, match=r"input_size is 48; it must be \(channels, height, width\)"):
+        replace(Named(), "pool", input_size=48)
     with pytest.raises(InputError, match="every 8 of 24 pixels"):
         replace(Named(), "pool", "block1", input_size=IMAGE, stride=8)

@@ -165,11 +165,30 @@ def test_a_diverging_run_names_its_batch(tmp_path):
         train(toy_recipe(), task, tmp_path)
 
 
+def test_what_it_says_at_the_end_and_of_resuming(tmp_path, capsys):
+    settings = {"images": 160, "batch_size": 16, "evaluate_every": 80}
+    train(toy_recipe(**settings), ToyTask(), tmp_path, resume=True)
+    said = capsys.readouterr().out
+    assert f"from the start: {tmp_path} holds no checkpoint" in said
+    best = max(entry["accuracy"] for entry in lines(tmp_path) if entry["kind"] == "evaluation")
+    ending = f"best accuracy {best:.4f}, at "
+    assert said.splitlines()[-1].startswith(ending)
+    assert said.rstrip().endswith(f"{tmp_path}/best.safetensors")
+    train(toy_recipe(**settings), ToyTask(), tmp_path, resume=True)
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"nothing was left to do; {ending}")
+
+
 def test_a_run_is_not_overwritten_nor_mixed(tmp_path, unbroken):
     with pytest.raises(InputError, match="holds a run.*--resume"):
         train(toy_recipe(), ToyTask(), unbroken)
     with pytest.raises(InputError, match=r"another recipe.*train\.lr \(was 0\.1, is 0\.2\)"):
         train(toy_recipe(lr=0.2), ToyTask(), unbroken, resume=True)
+    with pytest.raises(InputError, match=r"rnnpool train \S+/recipe\.yaml --data DIR --out \S+ --resume$"):
+        train(toy_recipe(lr=0.2), ToyTask(), unbroken, resume=True)
+    other = ToyTask()
+    other.epoch_length = 40
+    with pytest.raises(InputError, match=r"epoch_length \(was 50, is 40\)$"):  # no recipe helps here
+        train(toy_recipe(), other, unbroken, resume=True)
     with pytest.raises(InputError, match="400 images is less than one batch of 512"):
         train(toy_recipe(batch_size=512), ToyTask(), tmp_path)
 

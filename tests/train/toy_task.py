@@ -46,6 +46,9 @@ class ToyTask:
         self.batch_norm, self.dropout, self.seconds = batch_norm, dropout, seconds
         self.epoch_length = len(self.dataset)
 
+    def about_data(self):
+        return ""
+
     def build_model(self):
         norm = nn.BatchNorm1d(16) if self.batch_norm else nn.Identity()
         return nn.Sequential(nn.Linear(2, 16), norm, nn.Tanh(), nn.Dropout(self.dropout), nn.Linear(16, 1))

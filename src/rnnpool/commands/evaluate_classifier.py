@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.commands.evaluate import move_to
     from rnnpool.commands.output import check_folder, write_json
     from rnnpool.data.classification import CentreImages
+    from rnnpool.data.unreadable import all_unreadable_named
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
     from rnnpool.eval.pr_plot import require_matplotlib
@@ -46,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     centre = CentreImages(images, view.size, view.test_crop)
-    scores = evaluate_classifier(model, centre, mean=view.mean, std=view.std)
+    with all_unreadable_named(images.pixels):
+        scores = evaluate_classifier(model, centre, mean=view.mean, std=view.std)
     seconds = time.perf_counter() - started
     print(f"{len(images)} images in {seconds:.1f} s, {len(images) / seconds:.1f} images/s", file=sys.stderr)
     title = f"{name} on {args.data.name}, {part}"
@@ -56,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         _print(scores, images.classes, title)
     entry = {"model": name, "weights": str(path), "data": str(args.data), "split": part, "images": len(images)}
     confusion = scores.confusion.tolist()
-    write_json({**entry, **scores.metrics, "classes": images.classes, "confusion": confusion}, args.json)
+    metrics = {metric: round(value, 6) for metric, value in scores.metrics.items()}
+    write_json({**entry, **metrics, "classes": images.classes, "confusion": confusion}, args.json)
     return 0
 
 

@@ -27,6 +27,7 @@ of the activations are set, unless --ranges says it. Weights that were trained t
 examples:
   rnnpool quantize face-tiny --calibrate photos --out face-tiny-int8.safetensors
   rnnpool quantize face-tiny --calibrate photos --evaluate WIDER_FACE --report
+  rnnpool quantize --weights runs/pictures/best.safetensors --calibrate pictures --evaluate pictures
   rnnpool quantize my_nets:trained --input 3x96x96 --calibrate photos
 
 --evaluate measures the float and the integer network on the val split of a set that rnnpool evaluate takes: average
@@ -37,7 +38,9 @@ integers, "alone" with that layer only.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a registered name, or module:function")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="a registered name, or module:function (default: that of --weights)"
+    )
     parser.add_argument("--calibrate", metavar="DIR", type=Path, required=True, help="a folder of images")
     parser.add_argument("--images", metavar="N", type=int, default=64, help="use this many of them (default: 64)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
@@ -69,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.nibbles is not None and args.nibbles < 0:
         raise InputError(f"--nibbles is {args.nibbles}; it must be a number of pixels, 0 or more")
     subject = load_subject(args.model, args.weights, args.input)
-    out = args.out or Path(f"{args.model.replace(':', '-')}-int8.safetensors")
+    out = args.out or Path(f"{subject.name.replace(':', '-')}-int8.safetensors")
     if out.is_dir():
         raise InputError(f"--out {out} is a folder; it must be a file")
     paths = choose_images(args.calibrate, args.images)

@@ -56,13 +56,16 @@ class Subject:
 
     def images(self, paths: list[Path]) -> list["NDArray"]:
         """Bytes (C, H, W) as the network sees them in use: whole for a detector, the middle for all others."""
+        from rnnpool.data.pixel_cache import PixelFiles
+        from rnnpool.data.unreadable import all_unreadable_named
         from rnnpool.integer.images import CENTRE, centre_crops, whole_images
         from rnnpool.models.detector import Detector
 
         channels, height, width = self.shape
-        if isinstance(self.module, Detector):
-            return whole_images(paths, channels, (height, width), max(self.module.head.strides))
-        return centre_crops(paths, channels, (height, width), self.view.get("test_crop", CENTRE))
+        with all_unreadable_named(PixelFiles(paths, channels)):
+            if isinstance(self.module, Detector):
+                return whole_images(paths, channels, (height, width), max(self.module.head.strides))
+            return centre_crops(paths, channels, (height, width), self.view.get("test_crop", CENTRE))
 
 
 def choose_images(folder: Path, count: int) -> list[Path]:
@@ -82,18 +85,23 @@ def choose_images(folder: Path, count: int) -> list[Path]:
     return [files[i].path for i in evenly_spaced(count, len(files))]
 
 
-def load_subject(name: str, weights: str | None, shape: str | None) -> Subject:
+def load_subject(name: str | None, weights: str | None, shape: str | None) -> Subject:
     """The network of a registered name, or of module:function.
 
     Args:
+        name: None: that of ``weights``.
         weights: a .safetensors file; None: those of the package.
         shape: "CxHxW"; None: the network's own.
     """
     from rnnpool.cost.source import input_shape, load_network
     from rnnpool.integer.calibrated import Calibrated
-    from rnnpool.models import create_model, model_info
+    from rnnpool.models import create_model, model_info, network_of
     from rnnpool.models.weights import shipped_weights, weights_info
 
+    if name is None:
+        if weights is None:
+            raise InputError("give a MODEL, or --weights FILE, which names its network")
+        name = network_of(weights)
     if ":" in name:
         if weights is not None:
             raise InputError(f"--weights belongs to registered networks; {name} is to return a trained one")
@@ -145,6 +153,7 @@ def _precision(module: Any, folder: Path) -> Measure:
 def _accuracy(subject: Subject, folder: Path) -> Measure:
     from rnnpool.commands.evaluate_classifier import open_pictures
     from rnnpool.data.classification import CentreImages
+    from rnnpool.data.unreadable import all_unreadable_named
     from rnnpool.data.view import View
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.integer.module import IntModule
@@ -155,7 +164,8 @@ def _accuracy(subject: Subject, folder: Path) -> Measure:
 
     def measure(network: "IntNetwork | None") -> dict[str, float]:
         module = subject.viewed.eval() if network is None else IntModule(network)
-        metrics = evaluate_classifier(module, images, mean=(128.0,), std=(128.0,)).metrics
+        with all_unreadable_named(pictures.pixels):
+            metrics = evaluate_classifier(module, images, mean=(128.0,), std=(128.0,)).metrics
         return {name: value for name, value in metrics.items() if name != "loss"}
 
     return measure

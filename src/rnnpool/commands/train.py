@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from textwrap import fill
 
 EPILOG = """\
 RECIPE is a YAML file or the name of a shipped one. Overrides are section.key=value, for example
@@ -14,7 +15,10 @@ recipe.yaml and TensorBoard's logs (tb/). Ctrl-C or SIGTERM saves first; --resum
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = EPILOG
+    from rnnpool.shipped import shipped_files
+
+    names = ", ".join(shipped_files("recipes", ".yaml"))
+    parser.epilog = f'{EPILOG}\nShipped recipes ("pictures" is for your own, one folder a class):\n{fill(names, 118)}\n'
     parser.add_argument("recipe", metavar="RECIPE", help="a recipe file, or the name of a shipped recipe")
     parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="changes to the recipe")
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder that holds the data")

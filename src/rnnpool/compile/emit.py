@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -73,11 +73,15 @@ def compile_network(
         target: "cortex-m4" makes the Makefile cross-compile, "c99" leaves assembly and vectors out; "any": both ways.
 
     Raises:
-        InputError: an operator without a kernel, more cells than a detection can name, or jinja2 is missing.
+        InputError: an operator without a kernel, more cells than a detection can name, jinja2 is missing, or a file in
+            ``folder`` that would be replaced without being one of an earlier call.
     """
     prefix = re.sub(r"\W", "_", name or network.name)
     if not re.match(r"[A-Za-z]", prefix):
         raise InputError(f"name is {prefix!r}; a C identifier has to begin with a letter")
+    files = {"network.h.j2": f"{prefix}.h", "network.c.j2": f"{prefix}.c"}
+    files |= {f"{name}.j2": name for name in ("README.md", "Makefile", "CMakeLists.txt")}
+    _check_folder(folder, files.values())
     plan = plan_arena(build_stages(network), cuts)
     emitter = StageCode(network, plan)
     stages = [emitter.stage(stage) for stage in plan.stages]
@@ -108,13 +112,20 @@ def compile_network(
     values["multiply_adds"] = sum(multiply_adds(node) for node in network.nodes)
     values["phases"] = len(plan.cuts) + 1
     values["others"] = compare(plan, network)
-    files = {"network.h.j2": f"{prefix}.h", "network.c.j2": f"{prefix}.c"}
-    files |= {f"{name}.j2": name for name in ("README.md", "Makefile", "CMakeLists.txt")}
     for template, file in files.items():
         write_text(folder / file, render(template, values))
     write_text(folder / f"{prefix}_weights.h", emitter.weights(network.name))
     _copy_runtime(folder / "runtime", portable=target == "c99")
     return Compiled(folder, prefix, plan, kind_of_results(network, head), head)
+
+
+def _check_folder(folder: Path, names: Iterable[str]) -> None:
+    """A user's project must not lose its README or Makefile; what an earlier call wrote has kernels beside it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; the C is written into a folder")
+    foreign = [name for name in names if (folder / name).exists()]
+    if foreign and not (folder / "runtime" / "rnp.h").is_file():
+        raise InputError(f"{folder} holds {foreign[0]}, which is not of an earlier compile; give a folder of its own")
 
 
 def _copy_runtime(folder: Path, *, portable: bool) -> None:

@@ -3,7 +3,8 @@
     ROOT/train/CLASS/*.jpg, ROOT/val/CLASS/*.jpg    two parts; their names are parameters
     ROOT/CLASS/*.jpg                                one part, split by a seed into the two
 
-A folder counts as a class if there is an image in it, at any depth.
+A folder counts as a class if there is an image in it, at any depth. What is hidden does not count: files and folders
+whose names begin with a dot (.ipynb_checkpoints and the like would be a class of its own).
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ def class_names(folder: Path) -> tuple[str, ...]:
     """The classes of a folder, sorted; InputError if it has none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    names = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and _has_image(path)))
+    folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = tuple(sorted(path.name for path in folders if _has_image(path)))
     if not names:
         raise InputError(f"{folder}: no folder in it holds an image; expected {folder}/CLASS/NAME.jpg (.png, .webp...)")
     return names
@@ -84,12 +86,12 @@ def split_by_seed(images: LabelledImages, share: float, seed: int) -> tuple[Labe
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if _is_image(path))
+    return sorted(path for path in folder.rglob("*") if _is_image(path.relative_to(folder)))
 
 
 def _has_image(folder: Path) -> bool:
-    return any(_is_image(path) for path in folder.rglob("*"))
+    return any(_is_image(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)

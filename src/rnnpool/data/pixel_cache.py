@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rnnpool.data.unreadable import all_unreadable_named
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
 from rnnpool.images import image_size, load_image
@@ -152,7 +153,7 @@ def _content_key(paths: Sequence[Path], channels: int, root: Path, least_side: i
 
 def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Progress | None) -> None:
     index = np.zeros((len(files), 3), dtype=np.int64)
-    with atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
+    with all_unreadable_named(files), atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
         for i, pixels in enumerate(_decoded(files)):
             index[i] = file.tell(), *pixels.shape[:2]
             file.write(pixels.tobytes())

@@ -28,7 +28,7 @@ from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import PixelFiles
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path, write_text
-from rnnpool.images import IMAGE_SUFFIXES, shrink_on_load, to_rgb, upright_size
+from rnnpool.images import IMAGE_SUFFIXES, UnreadableImage, shrink_on_load, to_rgb, upright_size
 
 MEGABYTE = 10**6
 ALL = "all"  # the part that a folder of classes without parts is packed as; it is split when it is opened
@@ -86,7 +86,9 @@ class ShardPixels:
         except InputError:
             raise
         except Exception as error:  # Pillow's decoders leak every kind
-            raise InputError(f"{self.paths[shard]}: {self.names[index]} is corrupt or unreadable ({error})") from error
+            raise UnreadableImage(
+                f"{self.paths[shard]}: {self.names[index]} is corrupt or unreadable ({error})"
+            ) from error
 
 
 class ShardOrder:

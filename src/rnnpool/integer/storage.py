@@ -23,7 +23,7 @@ from rnnpool.integer.recurrent import IntCell, IntProjection
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.tensors import Quantisation
 
-_ENTRY = "rnnpool_integer"
+ENTRY = "rnnpool_integer"
 FORMAT = 2  # raised when the meaning of a file changes
 _CLASSES = (
     IntNetwork, IntNode, IntConv, IntAdd, IntMean, IntPad, IntL2Norm, IntRNNPool, IntCell, IntProjection, Quantisation,
@@ -42,7 +42,7 @@ def network_bytes(network: IntNetwork) -> bytes:
     """The file of ``network``; equal networks have equal ones."""
     tensors: dict[str, NDArray] = {}
     # One entry: several would be written in an order that changes from run to run.
-    metadata = {_ENTRY: json.dumps({"format": FORMAT, "network": _encode(network, "", tensors)})}
+    metadata = {ENTRY: json.dumps({"format": FORMAT, "network": _encode(network, "", tensors)})}
     return save(tensors, metadata=metadata)
 
 
@@ -61,10 +61,10 @@ def load_network(path: str | Path) -> IntNetwork:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from error
-    if _ENTRY not in metadata:
+    if ENTRY not in metadata:
         raise InputError(f"{path}: holds no integer network; rnnpool quantize makes one")
     try:
-        description = json.loads(metadata[_ENTRY])
+        description = json.loads(metadata[ENTRY])
         if description["format"] != FORMAT:
             raise InputError(f"{path}: is of format {description['format']!r}; this version reads format {FORMAT}")
         network = _decode(description["network"], tensors)

@@ -46,10 +46,11 @@ def weights_info(path: str | Path) -> WeightsInfo:
     """Read what a file says, without its tensors.
 
     Raises:
-        InputError: a file that is missing or not whole, or an entry that is damaged.
+        InputError: a file that is missing or not whole, one of integers, or an entry that is damaged.
     """
     with _opened(Path(path)) as file:
         metadata = dict(file.metadata() or {})
+    _refuse_integers(path, metadata)
 
     def entry(key: str, kind: type) -> Any:
         try:
@@ -108,12 +109,23 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
     """
     name = _name_of(model)
     state, metadata = read_weights(Path(path))
+    _refuse_integers(path, metadata)
     owner = metadata.get("model")
     if owner != name:
         raise InputError(f"{path}: holds weights of model {owner or '(not named)'!r}, not of {name!r}")
     _check(model.state_dict(), state, Path(path), name)
     model.load_state_dict(state)
     return metadata
+
+
+def _refuse_integers(path: str | Path, metadata: Mapping[str, str]) -> None:
+    from rnnpool.integer.storage import ENTRY
+
+    if ENTRY in metadata:
+        raise InputError(
+            f"{path}: holds the integers of rnnpool quantize, not the weights of training; rnnpool firmware, rnnpool "
+            "compile and rnnpool detect --engine c take it"
+        )
 
 
 def _name_of(model: nn.Module) -> str:

@@ -62,7 +62,7 @@ def map_shape(shapes: Any, what: str) -> tuple[int, int, int]:
 
 def check_size(input_size: Sequence[int]) -> tuple[int, int, int]:
     """``input_size`` as (C, H, W); InputError for anything else."""
-    size = tuple(input_size)
+    size = tuple(input_size) if isinstance(input_size, Sequence) else ()
     if len(size) != 3 or not all(isinstance(n, int) and n >= 1 for n in size):
         raise InputError(f"input_size is {input_size!r}; it must be (channels, height, width)")
     return size

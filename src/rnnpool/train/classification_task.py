@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.resident import Crops, use_device
 from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
+from rnnpool.data.unreadable import all_unreadable_named
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.eval.classifier import ClassifierScores, evaluate_classifier
@@ -32,6 +34,8 @@ from rnnpool.train.initial import initial_model
 from rnnpool.train.recipe import ModelRecipe, Recipe
 from rnnpool.train.stream import Order, completed_batches, shuffled, stream_batches
 from rnnpool.train.task import Batch, Plan, Sight
+
+_CLASSES_SHOWN = 20  # one by one; more would fill the screen
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,19 @@ class ClassificationTask:
         self.epoch_length = len(self.samples)
         self._mixers = _mixers(self.data, len(self.classes))
 
+    def about_data(self) -> str:
+        return describe_classes(self.samples.images, self.val.images)
+
     def build_model(self) -> nn.Module:
         return initial_model(self.model_recipe)
 
     def batches(self, plan: Plan) -> Iterator[Batch]:
-        if not use_device(self.data.crops, [self.samples.images.pixels], plan.device):
-            return stream_batches(self.samples, plan, self.order)
-        packed = stream_batches(ViewBatches(self.samples), plan, self.order)
-        return completed_batches(packed, DeviceViews(self.samples, plan.device))
+        with all_unreadable_named(self.samples.images.pixels, self.val.images.pixels):
+            if use_device(self.data.crops, [self.samples.images.pixels], plan.device):
+                packed = stream_batches(ViewBatches(self.samples), plan, self.order)
+                yield from completed_batches(packed, DeviceViews(self.samples, plan.device))
+            else:
+                yield from stream_batches(self.samples, plan, self.order)
 
     def describe(self, key: Any) -> str:
         epoch, index = key
@@ -100,9 +109,9 @@ class ClassificationTask:
 
     def scores(self, model: nn.Module) -> ClassifierScores:
         """Everything that is measured on the held-out images; ``model`` is in eval mode."""
-        return evaluate_classifier(
-            model, self.val, mean=self.data.mean, std=self.data.std, workers=self.recipe.train.workers
-        )
+        data = self.data
+        with all_unreadable_named(self.samples.images.pixels, self.val.images.pixels):
+            return evaluate_classifier(model, self.val, mean=data.mean, std=data.std, workers=self.recipe.train.workers)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return self.scores(model).metrics
@@ -119,6 +128,15 @@ class ClassificationTask:
         view = {name: getattr(self.data, name) for name in View.__dataclass_fields__}
         entries = {"classes": self.classes, "model_options": self.model_recipe.options, "view": view}
         save_weights(model, path, {**metadata, **{key: json.dumps(value) for key, value in entries.items()}})
+
+
+def describe_classes(train: LabelledImages, val: LabelledImages) -> str:
+    """How many pictures there are to train and to evaluate on: a folder that is no class, or missing, shows."""
+    counts = f"{len(train)} + {len(val)}"
+    if train.targets.ndim == 1 and len(train.classes) <= _CLASSES_SHOWN:
+        both = (np.bincount(part.targets, minlength=len(train.classes)) for part in (train, val))
+        counts = ", ".join(f"{name} {a} + {b}" for name, a, b in zip(train.classes, *both, strict=True))
+    return f"{len(train.classes)} classes, pictures to train + to evaluate on: {counts}"
 
 
 def fitted_model(recipe: ModelRecipe, num_classes: int, view: View) -> ModelRecipe:

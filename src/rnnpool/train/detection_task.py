@@ -67,6 +67,9 @@ class DetectionTask:
         levels = self._evaluation.truth.counted
         self.main_metric = "medium" if "medium" in levels else next(iter(levels))
 
+    def about_data(self) -> str:
+        return ""
+
     def build_model(self) -> Detector:
         model = initial_model(self.recipe.model)
         if not isinstance(model, Detector):

@@ -76,14 +76,16 @@ def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Res
     if found and not resume:
         raise InputError(f"{out} holds a run ({LAST}): go on with --resume, or choose another --out")
     try:
-        return _Run(recipe, task, out, found).execute()
+        return _Run(recipe, task, out, found, resume).execute()
     finally:
         if dist.is_initialized():  # its threads must not outlive the interpreter: that ends in an abort at exit
             dist.destroy_process_group()
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, task: Task, out: Path, found: tuple[Path, dict[str, Any]] | None) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, out: Path, found: tuple[Path, dict[str, Any]] | None, resume: bool
+    ) -> None:
         settings = recipe.train
         reuse_freed_memory()
         if settings.threads:
@@ -115,6 +117,8 @@ class _Run:
         self.source = ""
         if found:
             self._restore(*found)
+        elif resume:
+            self.source = f", from the start: {out} holds no checkpoint"
 
     def execute(self) -> Result:
         """Run from the present step to the end of the budget, or until a signal."""
@@ -138,11 +142,14 @@ class _Run:
         logging = closing(self.log) if self.log else nullcontext()
         with logging, StopRequest() as stop, display as self.display:
             display.say(self._opening(first))
+            if about := self.task.about_data():
+                display.say(about)
             self._evaluate_if_due()  # the signal that ended the run before this one may have come just before it
             if first < self.total_steps:
                 self._loop(iter(self.task.batches(plan)), stop)
             if self.step == self.total_steps and lead:
                 self._export("final.safetensors")
+                display.say(self._closing(first))
         return Result(self.step, self.total_steps, self.metrics, stop.signum)
 
     def _loop(self, batches: Iterator[Batch], stop: StopRequest) -> None:
@@ -284,7 +291,8 @@ class _Run:
         differing = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
         if differing:
             listed = ", ".join(f"{key} (was {theirs.get(key)!r}, is {mine.get(key)!r})" for key in differing)
-            raise InputError(f"{path} was trained by another recipe or on other data; these differ: {listed}")
+            remedy = self._remedy(differing)
+            raise InputError(f"{path} was trained by another recipe or on other data; these differ: {listed}{remedy}")
         self.model.module.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
@@ -294,6 +302,14 @@ class _Run:
         self.step, self.evaluated_step = state["step"], state["evaluated_step"]
         self.metrics, self.best = state["metrics"], state["best"]
         self.source = f", resumed from {path} at {self._images()} images"
+
+    def _remedy(self, differing: list[str]) -> str:
+        """What to type where nothing but the recipe differs: the run has written its own down."""
+        mine = self.out / "recipe.yaml"
+        if "epoch_length" in differing or not mine.is_file():
+            return ""
+        command = f"rnnpool train {mine} --data DIR --out {self.out} --resume"
+        return f"; give the same changes again, or the run's recipe: {command}"
 
     def _log_interval(self, interval: Interval) -> None:
         values = interval.means()
@@ -316,6 +332,14 @@ class _Run:
 
     def _images(self) -> int:
         return self.step * self.settings.batch_size
+
+    def _closing(self, first: int) -> str:
+        done = "nothing was left to do; " if first == self.total_steps else ""
+        if not self.best:  # weights that were never evaluated, or never sparse enough
+            return f"{done}done: {self.out / 'final.safetensors'}"
+        value, images = self.best["value"], int(self.best["step"]) * self.settings.batch_size
+        best = self.out / "best.safetensors"
+        return f"{done}best {self.task.main_metric} {value:.4f}, at {images} images: {best}"
 
     def _opening(self, first: int) -> str:
         parameters = sum(p.numel() for p in self.parameters)

@@ -181,7 +181,7 @@ def find_recipe(name: str) -> Path:
         return Path(name)
     shipped = shipped_files("recipes", ".yaml")
     if name not in shipped:
-        raise InputError(f"no recipe {name!r}: neither a file nor a shipped one: {closest(name, sorted(shipped))}")
+        raise InputError(f"no recipe {name!r}: neither a file nor a shipped one; {closest(name, sorted(shipped))}")
     return shipped[name]
 
 

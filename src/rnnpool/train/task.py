@@ -60,6 +60,9 @@ class Task(Protocol):
     main_metric: str  # the key of evaluate()'s result by which the best weights are chosen; larger is better
     epoch_length: int  # samples in one epoch
 
+    def about_data(self) -> str:
+        """What the data hold, in a line for people; empty if ``epoch_length`` says it all."""
+
     def build_model(self) -> nn.Module:
         """The model to train, on the CPU, initialised (from torch's default generator or from a file)."""
 

@@ -18,8 +18,8 @@ T = TypeVar("T")
 def closest(name: str, known: Sequence[str]) -> str:
     """A tail for an error message: the known names, with the likeliest first if one is close."""
     matches = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {matches[0]!r}? " if matches else ""
-    return f"{hint}It may be one of: {', '.join(known)}"
+    hint = f"did you mean {matches[0]!r}? It" if matches else "it"
+    return f"{hint} may be one of: {', '.join(known)}"
 
 
 def from_mapping(kind: type[T], mapping: object, where: str = "") -> T:
