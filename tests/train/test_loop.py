@@ -66,6 +66,14 @@ def test_evaluations_closer_than_a_batch_come_at_every_step(tmp_path):
     assert [entry["step"] for entry in lines(tmp_path) if entry["kind"] == "evaluation"] == [1, 2, 3, 4]
 
 
+def test_of_evaluations_that_tie_the_last_is_the_best(tmp_path):
+    task = ToyTask()
+    task.evaluate = lambda model: {"accuracy": 0.5}
+    train(toy_recipe(images=64, batch_size=16, evaluate_every=16), task, tmp_path)
+    best, final = load_file(tmp_path / "best.safetensors"), load_file(tmp_path / "final.safetensors")
+    assert all(torch.equal(value, final[key]) for key, value in best.items())
+
+
 def test_the_log_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
     """Else a power cut could leave a run that is done, and has no evaluation."""
     synced = []

@@ -63,7 +63,7 @@ class Result:
 
 def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Result:
     """Train ``task`` by ``recipe``, writing into folder ``out``: last.ckpt, previous.ckpt, recipe.yaml, metrics.jsonl,
-    tb/, best.safetensors (by the task's main metric) and final.safetensors.
+    tb/, best.safetensors (by the task's main metric; of equals, the last) and final.safetensors.
 
     Args:
         resume: go on from the checkpoint in ``out`` (from the start where there is none yet).
@@ -239,7 +239,8 @@ class _Run:
             assert self.log
             self.log.write("evaluation", self.step, {"images": self._images(), **self.metrics, "seconds": seconds})
             value = self.metrics[self.task.main_metric]
-            if self._is_shippable() and (not self.best or value > self.best["value"]):
+            # Few held-out samples tie often; the first of equals can be hardly trained.
+            if self._is_shippable() and (not self.best or value >= self.best["value"]):
                 self.best = {"value": value, "step": self.step}
                 self._export("best.safetensors")
         self.evaluated_step = self.step
