@@ -114,6 +114,12 @@ def test_a_piece_lies_at_its_lowest_or_highest_free_place(pieces: Pieces, align:
     assert search.fit(order, np.array(high, dtype=bool)).tolist() == [expected[i] for i in range(count)]
 
 
+def test_a_high_piece_stays_below_the_least_arena_under_one_that_lies_above_it() -> None:
+    conflicts = [np.array([1]), np.array([0, 2]), np.array([1])]
+    search = Search(np.array([8, 1, 1]), conflicts, least=6, align=1)
+    assert search.fit([0, 1, 2], np.array([False, False, True])).tolist() == [0, 8, 5]
+
+
 def test_the_search_goes_on_from_the_best_order() -> None:
     """Every order that it begins with leaves a gap: only changing it finds the smallest arena."""
     draws = random.Random(5)

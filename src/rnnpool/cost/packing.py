@@ -119,10 +119,10 @@ class Search:
             gap_ends[:count] = begins[upwards]
             gap_ends[count] = least
             wide = (gap_ends[: count + 1] - gap_begins[: count + 1] >= size).nonzero()[0]
-            if not len(wide):
-                offsets[piece] = gap_begins[count]
-            elif high[piece]:
-                offsets[piece] = (gap_ends[wide[-1]] - size) // align * align
+            # What lies above least can end a gap there; a high piece stays below.
+            below = wide[gap_begins[wide] + size <= least] if high[piece] else wide[:0]
+            if len(below):
+                offsets[piece] = (min(gap_ends[below[-1]], least) - size) // align * align
             else:
-                offsets[piece] = gap_begins[wide[0]]
+                offsets[piece] = gap_begins[wide[0] if len(wide) else count]
         return offsets
