@@ -1,7 +1,6 @@
 """Training of classifiers: from folders of pictures to weights that say what they are."""
 
 import json
-import signal
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from rnnpool.train.loop import train
 from rnnpool.train.recipe import parse_recipe
 from rnnpool.train.task import Batch, Plan
 from rnnpool.train.tasks import create_task
+from stopped_training import stop_at
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +59,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(data, tmp_path):
     """With everything random: crops, colours, mixup and cutmix; read by a worker or not."""
     chosen = {"mixup": 0.2, "cutmix": 1.0, "augment": {"colour": {}}}
     train(recipe(chosen), create_task(recipe(chosen), data), tmp_path / "whole")
-    task = create_task(recipe(chosen), data)
-    loss, seen = task.loss, []
-
-    def stopping(model, batch):
-        seen.append(batch)
-        if len(seen) == 11:
-            signal.raise_signal(signal.SIGTERM)
-        return loss(model, batch)
-
-    task.loss = stopping
+    task = stop_at(create_task(recipe(chosen), data), 11)
     assert train(recipe(chosen), task, tmp_path / "stopped").step == 11
     again = recipe(chosen, workers=1)
     train(again, create_task(again, data), tmp_path / "stopped", resume=True)

@@ -20,6 +20,7 @@ from rnnpool.errors import InputError
 from rnnpool.train.checkpoint import LAST, load_checkpoint
 from rnnpool.train.loop import train
 from rnnpool.train.metrics_log import MetricsLog
+from stopped_training import stop_at
 
 TOY = Path(__file__).parent / "toy_task.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -92,16 +93,7 @@ def test_the_weights_shipped_are_the_average(unbroken):
 
 @pytest.mark.parametrize("stop_after", [1, 17, 49])
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, unbroken, stop_after):
-    task = ToyTask()
-    loss, seen = task.loss, []
-
-    def stopping(model, batch):
-        seen.append(batch)
-        if len(seen) == stop_after:
-            signal.raise_signal(signal.SIGTERM)
-        return loss(model, batch)
-
-    task.loss = stopping
+    task = stop_at(ToyTask(), stop_after)
     result = train(toy_recipe(), task, tmp_path)
     assert (result.step, result.signum) == (stop_after, signal.SIGTERM)
     assert not (tmp_path / "final.safetensors").exists()

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import signal
 
 import numpy as np
 import pytest
@@ -29,6 +28,7 @@ from rnnpool.train.rounding import calibrate, make_rounding
 from rnnpool.train.task import Sight
 from rnnpool.train.tasks import create_task
 from small_face import NAME, register_small_face
+from stopped_training import stop_at
 
 
 class Small(nn.Module):
@@ -199,16 +199,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(pictures, trained, tmp_path) -> 
     recipe = classifier_recipe(trained)
     whole = train(recipe, create_task(recipe, pictures), tmp_path / "whole")
     assert whole.metrics["top1"] > 0.8
-    task = create_task(recipe, pictures)
-    loss, seen = task.loss, []
-
-    def stopping(model, batch):
-        seen.append(batch)
-        if len(seen) == 17:
-            signal.raise_signal(signal.SIGTERM)
-        return loss(model, batch)
-
-    task.loss = stopping
+    task = stop_at(create_task(recipe, pictures), 17)
     assert train(recipe, task, tmp_path / "stopped").step == 17
     train(recipe, create_task(recipe, pictures), tmp_path / "stopped", resume=True)
     first, second = (load_file(tmp_path / name / "final.safetensors") for name in ("whole", "stopped"))
