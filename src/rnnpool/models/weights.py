@@ -50,7 +50,6 @@ def weights_info(path: str | Path) -> WeightsInfo:
     """
     with _opened(Path(path)) as file:
         metadata = dict(file.metadata() or {})
-    _refuse_integers(path, metadata)
 
     def entry(key: str, kind: type) -> Any:
         try:
@@ -109,23 +108,12 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
     """
     name = _name_of(model)
     state, metadata = read_weights(Path(path))
-    _refuse_integers(path, metadata)
     owner = metadata.get("model")
     if owner != name:
         raise InputError(f"{path}: holds weights of model {owner or '(not named)'!r}, not of {name!r}")
     _check(model.state_dict(), state, Path(path), name)
     model.load_state_dict(state)
     return metadata
-
-
-def _refuse_integers(path: str | Path, metadata: Mapping[str, str]) -> None:
-    from rnnpool.integer.storage import ENTRY
-
-    if ENTRY in metadata:
-        raise InputError(
-            f"{path}: holds the integers of rnnpool quantize, not the weights of training; rnnpool firmware, rnnpool "
-            "compile and rnnpool detect --engine c take it"
-        )
 
 
 def _name_of(model: nn.Module) -> str:
@@ -136,17 +124,24 @@ def _name_of(model: nn.Module) -> str:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; InputError if it is missing or not whole."""
+    """Tensors and metadata of a safetensors file; InputError if it is missing, not whole, or one of integers."""
     with _opened(path) as file:
         return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    from rnnpool.integer.storage import ENTRY
+
     if not path.is_file():
         raise InputError(f"{path}: there is no such weights file")
     try:
         with safe_open(path, framework="pt") as file:
+            if ENTRY in (file.metadata() or {}):
+                raise InputError(
+                    f"{path}: holds the integers of rnnpool quantize, not the weights of training; rnnpool firmware, "
+                    "rnnpool compile and rnnpool detect --engine c take it"
+                )
             yield file
     except SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from error
