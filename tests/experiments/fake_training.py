@@ -1,4 +1,4 @@
-"""A training that costs nothing: it notes that it was started, waits until it may end, and writes a log.
+"""A training that costs nothing: it notes its start and its threads, waits until it may end, and writes a log.
 
 At a signal it takes half a second to save, and notes that it has.
 
@@ -6,6 +6,7 @@ As a script: FOLDER RELEASE SCORE, or "runner" OUT RELEASE to run the experiment
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ def training(folder, release, score):
     with StopRequest() as stop:
         with open(folder / "starts", "a") as file:
             file.write("x")
+        (folder / "threads").write_text(os.environ["OMP_NUM_THREADS"])
         deadline = time.monotonic() + 60
         while not release.exists():
             if time.monotonic() > deadline:

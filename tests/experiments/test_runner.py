@@ -58,6 +58,21 @@ def test_every_run_once_with_its_figures(tmp_path, release):
     assert starts(tmp_path, one_run("a", images=128)) == 0  # another budget is another run
 
 
+@pytest.mark.parametrize(
+    ("asked", "told", "threads"),
+    [(3, "5", "3"), (0, "5", "5"), (0, None, "share"), (0, "all", "share")],
+)
+def test_threads_are_those_asked_for_or_of_the_environment_or_a_share(
+    tmp_path, release, monkeypatch, asked, told, threads
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    run_all([one_run()], tmp_path, tmp_path, jobs=2, threads=asked, say=print, command=command(release))
+    share = str(max(1, (os.cpu_count() or 1) // 2))
+    assert (tmp_path / one_run().name / "threads").read_text() == (share if threads == "share" else threads)
+
+
 def test_failures_are_noted_and_tried_again(tmp_path, release):
     said = []
     run(tmp_path, [one_run()], release, "fail", say=said.append)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -107,6 +108,14 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, unbroken, stop_after):
         ]
 
     assert comparable(tmp_path) == comparable(unbroken)
+
+
+def test_two_processes_do_not_train_into_one_folder(tmp_path):
+    with FileLock(tmp_path / ".training.lock"):
+        with pytest.raises(InputError, match="another process trains into it"):
+            train(toy_recipe(), ToyTask(), tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {".training.lock"}
+    train(toy_recipe(), ToyTask(), tmp_path)
 
 
 def test_killed_twice_it_still_ends_the_same(tmp_path):

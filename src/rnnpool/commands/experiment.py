@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder that holds the data")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: runs/experiments/NAME)")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="runs at a time (default: 1)")
-    parser.add_argument("--threads", metavar="N", type=int, default=0, help="of each run (default: cores / jobs)")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=0, help="of each run (default: $OMP_NUM_THREADS or cores / jobs)"
+    )
     parser.add_argument("--rows", metavar="ROW,...", help="train only these rows")
     parser.add_argument("--results", metavar="DIR", type=Path, help="write the report here instead of --out")
     parser.add_argument("--list", action="store_true", help="show the runs and which are done; train nothing")

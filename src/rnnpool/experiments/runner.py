@@ -57,7 +57,7 @@ def run_all(
 
     Args:
         jobs: trainings at a time.
-        threads: of each; 0 divides the cores among the jobs.
+        threads: of each; 0: OMP_NUM_THREADS, where that is set, or the cores divided among the jobs.
         command: what trains a run.
 
     Returns:
@@ -86,7 +86,7 @@ def run_all(
             while waiting and len(working) < jobs:
                 run = waiting.pop(0)
                 words = command(run, data, out / run.name)
-                working.append(_start(run, words, out / run.name, threads or max(1, (os.cpu_count() or 1) // jobs)))
+                working.append(_start(run, words, out / run.name, threads or _threads(jobs)))
                 say(
                     f"{run.name}: {'started' if working[-1].process else 'still under way from before, waiting for it'}"
                 )
@@ -104,12 +104,18 @@ def run_all(
     return None
 
 
+def _threads(jobs: int) -> int:
+    """What the user set for all programs, else a fair share of the cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) > 0 else max(1, (os.cpu_count() or 1) // jobs)
+
+
 def _start(run: Run, command: list[str], folder: Path, threads: int) -> _Working:
     folder.mkdir(parents=True, exist_ok=True)
     lock = _try_lock(folder / ".lock")
     if lock is None:
         return _Working(run, None, None, time.monotonic())
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     with open(folder / "log.txt", "ab") as log:
         # The lock is the child's as well: it is free when both are gone, whichever goes first.
         process = subprocess.Popen(

@@ -11,44 +11,32 @@ process normalises by its own samples unless ``sync_batch_norm`` is on.
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 import yaml
-from torch import Tensor, nn
+from filelock import FileLock, Timeout
+from torch import Tensor
 
 from rnnpool.errors import InputError
 from rnnpool.files import write_text
-from rnnpool.integer.calibrated import Calibrated
 from rnnpool.memory import reuse_freed_memory
-from rnnpool.nn.sparse import HardThresholding
 from rnnpool.train.checkpoint import LAST, load_latest, save_checkpoint
-from rnnpool.train.ema import EMA
-from rnnpool.train.finite import check_finite
+from rnnpool.train.fabric import make_fabric
 from rnnpool.train.interrupt import StopRequest
+from rnnpool.train.learner import Learner
 from rnnpool.train.metrics_log import Interval, MetricsLog
-from rnnpool.train.optimizers import build_optimizer
 from rnnpool.train.progress import ProgressDisplay
 from rnnpool.train.recipe import Recipe, TrainRecipe
-from rnnpool.train.rounding import start_rounding
-from rnnpool.train.schedule import learning_rate_factor
 from rnnpool.train.stream import mix_seed
 from rnnpool.train.task import Batch, Plan, Task
-
-try:
-    from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
-except ImportError as error:
-    raise InputError('training needs lightning-fabric: pip install "rnnpool[train]"') from error
 
 
 @dataclass(frozen=True)
@@ -69,17 +57,33 @@ def train(recipe: Recipe, task: Task, out: Path, *, resume: bool = False) -> Res
         resume: go on from the checkpoint in ``out`` (from the start where there is none yet).
 
     Raises:
-        InputError: ``out`` holds a run and ``resume`` is not set, or holds one of another recipe; damaged checkpoints;
-            a loss or gradient that is not finite (the batch is named; the last checkpoint is from before it).
+        InputError: ``out`` holds a run and ``resume`` is not set, or holds one of another recipe, or another process
+            trains into it; damaged checkpoints; a loss or gradient that is not finite (the batch is named; the last
+            checkpoint is from before it).
     """
-    found = load_latest(out)
-    if found and not resume:
-        raise InputError(f"{out} holds a run ({LAST}): go on with --resume, or choose another --out")
+    with _alone_in(out):
+        found = load_latest(out)
+        if found and not resume:
+            raise InputError(f"{out} holds a run ({LAST}): go on with --resume, or choose another --out")
+        try:
+            return _Run(recipe, task, out, found, resume).execute()
+        finally:
+            if dist.is_initialized():  # its threads must not outlive the interpreter: that ends in an abort at exit
+                dist.destroy_process_group()
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Two trainings into one folder would overwrite each other's checkpoints; of a torchrun, the first process asks."""
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    out.mkdir(parents=True, exist_ok=True)
     try:
-        return _Run(recipe, task, out, found, resume).execute()
-    finally:
-        if dist.is_initialized():  # its threads must not outlive the interpreter: that ends in an abort at exit
-            dist.destroy_process_group()
+        with FileLock(out / ".training.lock", blocking=False):  # given back by the system, however the process ends
+            yield
+    except Timeout:
+        raise InputError(f"{out}: another process trains into it; wait for it, or choose another --out") from None
 
 
 class _Run:
@@ -92,24 +96,12 @@ class _Run:
             torch.set_num_threads(settings.threads)
         self.recipe, self.settings, self.task, self.out = recipe, settings, task, out
         self.total_steps = total_steps(settings, task.epoch_length)
-        self.fabric = _make_fabric(settings)
+        self.fabric = make_fabric(settings)
         # Training's batches have one size, so that the fastest convolutions found for the first serve them all.
         torch.backends.cudnn.benchmark = self.fabric.device.type == "cuda"
         torch.manual_seed(mix_seed(settings.seed))
-        model = task.build_model()
-        self.calibrated: Calibrated | None = None
-        if settings.quantize:
-            known = found[1].get("integers") if found else None
-            self.calibrated = start_rounding(model, task, settings.quantize, known)
-        if settings.channels_last:
-            model = model.to(memory_format=torch.channels_last)
-        if settings.sync_batch_norm:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        self.model = self.fabric.setup_module(model)
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = build_optimizer(self.model, settings)
-        self.sparsity = HardThresholding(self.model.module, settings.sparsity) if settings.sparsity else None
-        self.ema = EMA(self.model.module, settings.ema_decay) if settings.ema_decay else None
+        integers = found[1].get("integers") if found else None
+        self.learner = Learner(settings, task, self.fabric, self.total_steps, integers)
         self.step = 0
         self.evaluated_step = 0
         self.metrics: dict[str, float] = {}
@@ -157,12 +149,12 @@ class _Run:
         log_steps = max(1, settings.log_every // settings.batch_size)
         saved, waited = time.monotonic(), 0.0
         interval = Interval()
-        self.model.train()
+        self.learner.model.train()
         while self.step < self.total_steps:
             asked = time.perf_counter()
             batch = next(batches)
             wait = time.perf_counter() - asked
-            values = self._train_step(batch)
+            values = self.learner.update(batch, self.step)
             self.step += 1
 
             waited += wait
@@ -185,38 +177,6 @@ class _Run:
                 self.display.say(f"stopped at {seen} images; --resume goes on from {self.out / LAST}")
                 return
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
-        """One update. Returns the loss terms and ``gradient_norm`` (before clipping) as numbers."""
-        settings = self.settings
-        _seed(mix_seed(settings.seed, self.step, self.fabric.global_rank), self.fabric.device)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-        inputs, targets = self.fabric.to_device((batch.inputs, batch.targets))  # it would walk through all keys, too
-        if settings.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        batch = Batch(inputs, targets, batch.keys)
-
-        terms = self.task.loss(self.model, batch)
-        self.fabric.backward(torch.stack([term.float() for term in terms.values()]).sum())
-        norm = nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm or math.inf)
-        # One transfer from the device a step; checked before the weights take the update in.
-        numbers = torch.stack([*(term.detach().float() for term in terms.values()), norm]).tolist()
-        values = dict(zip([*terms, "gradient_norm"], numbers, strict=True))
-        epoch = self.step * settings.batch_size // self.task.epoch_length
-        check_finite(values, batch, self.task, self.step, epoch)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.sparsity:
-            self.sparsity.step((self.step + 1) / self.total_steps)
-        if self.ema:
-            self.ema.update(self.step)
-        return values
-
-    def _learning_rate(self) -> float:
-        settings = self.settings
-        factor = learning_rate_factor(self.step, self.total_steps, settings.warmup, settings.lr_floor)
-        return settings.lr * factor
-
     def _evaluate_if_due(self) -> None:
         """Every ``evaluate_every`` images and at the end; the average where there is one, on the first process."""
         images = self.settings.evaluate_every
@@ -226,7 +186,7 @@ class _Run:
             return
         if self.fabric.is_global_zero:
             begun = time.perf_counter()
-            model = self._shipped_model()
+            model = self.learner.shipped()
             was_training = model.training
             tuning, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False  # images of many sizes
             with torch.no_grad():
@@ -240,22 +200,11 @@ class _Run:
             self.log.write("evaluation", self.step, {"images": self._images(), **self.metrics, "seconds": seconds})
             value = self.metrics[self.task.main_metric]
             # Few held-out samples tie often; the first of equals can be hardly trained.
-            if self._is_shippable() and (not self.best or value >= self.best["value"]):
+            if self.learner.is_shippable and (not self.best or value >= self.best["value"]):
                 self.best = {"value": value, "step": self.step}
                 self._export("best.safetensors")
         self.evaluated_step = self.step
         self.fabric.barrier()
-
-    def _is_shippable(self) -> bool:
-        """Whether the weights are as sparse as they shall be."""
-        return self.sparsity is None or self.sparsity.phase == "fixed"
-
-    def _shipped_model(self) -> nn.Module:
-        if self.ema is None:
-            return self.model.module
-        if self.sparsity and self._is_shippable():
-            self.sparsity.apply_masks(self.ema.module)  # the average still holds traces of dropped entries
-        return self.ema.module
 
     def _export(self, name: str) -> None:
         metadata = {
@@ -263,9 +212,9 @@ class _Run:
             "images": str(self._images()),
             "metrics": json.dumps(self.metrics),
         }
-        if self.calibrated:
-            metadata["integers"] = self.calibrated.to_json()
-        self.task.export(self._shipped_model(), self.out / name, metadata)
+        if self.learner.calibrated:
+            metadata["integers"] = self.learner.calibrated.to_json()
+        self.task.export(self.learner.shipped(), self.out / name, metadata)
 
     def _save(self) -> None:
         if not self.log:
@@ -278,11 +227,7 @@ class _Run:
             "evaluated_step": self.evaluated_step,
             "metrics": self.metrics,
             "best": self.best,
-            "model": self.model.module.state_dict(),
-            "ema": self.ema.module.state_dict() if self.ema else None,
-            "optimizer": self.optimizer.state_dict(),
-            "sparsity": self.sparsity.state_dict() if self.sparsity else None,
-            "integers": self.calibrated.to_json() if self.calibrated else None,
+            **self.learner.state_dict(),
         }
         save_checkpoint(self.out, state)
 
@@ -294,12 +239,7 @@ class _Run:
             listed = ", ".join(f"{key} (was {theirs.get(key)!r}, is {mine.get(key)!r})" for key in differing)
             remedy = self._remedy(differing)
             raise InputError(f"{path} was trained by another recipe or on other data; these differ: {listed}{remedy}")
-        self.model.module.load_state_dict(state["model"])
-        if self.ema:
-            self.ema.module.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.sparsity:
-            self.sparsity.load_state_dict(state["sparsity"])
+        self.learner.load_state_dict(state)
         self.step, self.evaluated_step = state["step"], state["evaluated_step"]
         self.metrics, self.best = state["metrics"], state["best"]
         self.source = f", resumed from {path} at {self._images()} images"
@@ -317,7 +257,7 @@ class _Run:
         reduced = self._all_reduce(list(values.values()), "mean")
         if self.log:
             timing = interval.timing(self.settings.batch_size)
-            entry = {**dict(zip(values, reduced, strict=True)), "lr": self.optimizer.param_groups[0]["lr"]}
+            entry = {**dict(zip(values, reduced, strict=True)), "lr": self.learner.learning_rate}
             self.log.write("train", self.step, {"images": self._images(), **entry, **timing})
 
     def _any_process(self, wish: bool) -> bool:
@@ -343,21 +283,14 @@ class _Run:
         return f"{done}best {self.task.main_metric} {value:.4f}, at {images} images: {best}"
 
     def _opening(self, first: int) -> str:
-        parameters = sum(p.numel() for p in self.parameters)
-        rounding = f"rounded to integers, ranges by {self.calibrated.method}, " if self.calibrated else ""
+        parameters = sum(p.numel() for p in self.learner.parameters)
+        calibrated = self.learner.calibrated
+        rounding = f"rounded to integers, ranges by {calibrated.method}, " if calibrated else ""
         return (
             f"{self.recipe.model.name}: {parameters} parameters, {rounding}{self.task.epoch_length} samples an epoch, "
             f"{self.total_steps} steps of {self.settings.batch_size}, {self.fabric.world_size} process(es) on "
             f"{self.fabric.device.type}, {self.settings.precision}, into {self.out}{self.source}"
         )
-
-
-def _seed(seed: int, device: torch.device) -> None:
-    """The default generators that a step may use; torch.manual_seed takes a millisecond for devices that are absent."""
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
 
 
 def total_steps(settings: TrainRecipe, epoch_length: int) -> int:
@@ -366,21 +299,3 @@ def total_steps(settings: TrainRecipe, epoch_length: int) -> int:
     if images < settings.batch_size:
         raise InputError(f"the budget of {images} images is less than one batch of {settings.batch_size}")
     return images // settings.batch_size
-
-
-def _make_fabric(settings: TrainRecipe) -> Fabric:
-    """One process, or those of ``torchrun`` (which tells by WORLD_SIZE and LOCAL_WORLD_SIZE)."""
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("train.device is cuda, and torch finds none here; it may be auto or cpu")
-    world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    # Processes wait while the first evaluates: longer than a collective's usual limit on large validation sets.
-    strategy = DDPStrategy(timeout=timedelta(hours=2)) if world > 1 else "auto"
-    fabric = Fabric(
-        accelerator=settings.device,
-        devices=local,
-        num_nodes=world // local,
-        strategy=strategy,
-        precision=settings.precision,
-    )
-    fabric.launch()
-    return fabric
