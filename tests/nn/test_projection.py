@@ -63,13 +63,14 @@ def test_any_memory(memory: str) -> None:
 
 
 @needs_native
-def test_an_image_that_needs_no_gradient_gets_none() -> None:
+@pytest.mark.parametrize("images", [1, 5])  # one: threads share its rows
+def test_an_image_that_needs_no_gradient_gets_none(images: int) -> None:
     """The first layer of a network: only the weight's gradient is computed, and threads only change its rounding."""
     x, weight = (
-        torch.randn(5, 3, 6, 33, dtype=torch.float64),
+        torch.randn(images, 3, 6, 33, dtype=torch.float64),
         torch.randn(4, 3, dtype=torch.float64, requires_grad=True),
     )
-    dp = torch.randn(5, 4, 6, 33, dtype=torch.float64)
+    dp = torch.randn(images, 4, 6, 33, dtype=torch.float64)
     dx, expected = native.project_backward(x, weight.detach(), dp, need_dx=False)
     assert dx is None
     before = torch.get_num_threads()
@@ -79,3 +80,24 @@ def test_an_image_that_needs_no_gradient_gets_none() -> None:
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(threaded, expected, rtol=1e-13, atol=1e-13)
+
+
+@needs_native
+@pytest.mark.parametrize("images", [1, 2])
+def test_rows_shared_by_threads_are_the_same_to_the_bit(images: int) -> None:
+    """Of a part of the map, whose rows do not follow each other, and of a whole one, which is one long row."""
+    x = torch.randn(images, 3, 11, 35)
+    weight = torch.randn(4, 3)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 4):
+            torch.set_num_threads(threads)
+            for height, width in ((10, 33), (11, 35)):
+                p = native.project(x, weight, height, width)
+                results.append((p, native.project_backward(x, weight, p, need_dx=True)[0]))
+    finally:
+        torch.set_num_threads(before)
+    for (p, dx), (threaded_p, threaded_dx) in zip(results[:2], results[2:], strict=True):
+        assert torch.equal(p, threaded_p)
+        assert torch.equal(dx, threaded_dx)

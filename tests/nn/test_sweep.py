@@ -82,13 +82,14 @@ def test_biases_too_far_apart_go_through_torch() -> None:
     torch.testing.assert_close(sweep(p, cell, 3, 2), by_hand(p, cell, 3, 2), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("threads", [2, 3, 9])
+@pytest.mark.parametrize(("images", "lines"), [(3, 31), (1, 7), (1, 33)])  # few lines: threads share directions
 @pytest.mark.skipif("native" not in HERE, reason=native.status())
-def test_threads_change_nothing_but_rounding(threads: int) -> None:
+def test_threads_change_nothing_but_rounding(images: int, lines: int, threads: int) -> None:
     """Outputs and the map's gradient to the bit; sums over lines to rounding, and the same on every call."""
     torch.manual_seed(0)
     cell = FastGRNNCell(2, 5).double()
-    p = torch.randn(3, 5, 9, 31, dtype=torch.float64, requires_grad=True)
+    p = torch.randn(images, 5, 9, lines, dtype=torch.float64, requires_grad=True)
     before = torch.get_num_threads()
     results = []
     try:

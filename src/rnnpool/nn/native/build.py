@@ -20,7 +20,8 @@ from rnnpool.files import atomic_path
 
 FOLDER = Path(__file__).parent
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-pthread", "-fno-math-errno", "-fno-trapping-math")
-TUNING = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler takes
+# The first that the compiler takes. The library and PyTorch share one OpenMP, where both name it alike.
+TUNING = tuple((*openmp, *cpu) for openmp in (["-fopenmp"], []) for cpu in (["-march=native"], ["-mcpu=native"], []))
 Library = tuple[ctypes.CDLL | None, str]
 
 _lock = threading.Lock()

@@ -1,8 +1,8 @@
 // Lines of a strided tensor to and from blocks [position][channel][lane], one line a lane.
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "vector.h"
 
@@ -11,13 +11,13 @@ struct Strides {
   int64_t image, channel, position, line;
 };
 
-// Room for vectors, aligned for them.
+// Room for vectors, aligned for them; its contents are whatever was there. To be made by the thread that calls the
+// library: what a thread of a moment allocates comes from fresh pages, whose faults can cost more than its work.
 template <typename T> struct Room {
-  std::vector<char> bytes;
+  std::unique_ptr<char[]> bytes;
   V<T>* data = nullptr;
-  explicit Room(int64_t vectors) {
-    bytes.assign(size_t(vectors) * sizeof(V<T>) + kVectorBytes, 0);
-    const auto address = reinterpret_cast<uintptr_t>(bytes.data());
+  explicit Room(int64_t vectors) : bytes(new char[size_t(vectors) * sizeof(V<T>) + kVectorBytes]) {
+    const auto address = reinterpret_cast<uintptr_t>(bytes.get());
     data = reinterpret_cast<V<T>*>((address + kVectorBytes - 1) / kVectorBytes * kVectorBytes);
   }
 };

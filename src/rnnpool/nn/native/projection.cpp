@@ -50,13 +50,29 @@ static inline void store_tile(T* base, int64_t by_channel, int64_t channels, int
   }
 }
 
-// function(row, column, count) for every tile; rows that follow each other in memory everywhere are one long row.
-template <typename T, typename Function> static void for_tiles(const Projection& q, Function function) {
+// What the threads share out: images, or parts of images where there are fewer images than threads.
+struct Parts {
+  int64_t of_image, count;
+  int threads;
+
+  explicit Parts(const Projection& q) : of_image((q.threads + q.images - 1) / std::max<int64_t>(1, q.images)) {
+    count = q.images * of_image, threads = thread_count(q.threads, count);
+  }
+};
+
+// function(row, column, count) for every tile of a part of an image; rows that follow each other in memory everywhere
+// are one long row.
+template <typename T, typename Function>
+static void for_tiles(const Projection& q, int64_t part, int64_t parts, Function function) {
   const bool one = q.x_row == q.columns && q.p_row == q.columns && q.dx_row == q.columns;
   const int64_t rows = one ? 1 : q.rows, columns = one ? q.rows * q.columns : q.columns;
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t column = 0; column < columns; column += kLanes<T>)
-      function(row, column, int(std::min<int64_t>(kLanes<T>, columns - column)));
+  const int64_t across = (columns + kLanes<T> - 1) / kLanes<T>, tiles = rows * across;
+  int64_t tile = tiles * part / parts, row = tile / across, column = tile % across * kLanes<T>;
+  for (const int64_t end = tiles * (part + 1) / parts; tile < end; ++tile) {
+    function(row, column, int(std::min<int64_t>(kLanes<T>, columns - column)));
+    column += kLanes<T>;
+    if (column >= columns) column = 0, ++row;
+  }
 }
 
 template <typename T> static int project(const Projection& q, const T* x, const T* w, T* p) {
@@ -64,15 +80,20 @@ template <typename T> static int project(const Projection& q, const T* x, const 
   std::vector<T> transposed(size_t(inputs) * size_t(outputs));
   for (int i = 0; i < outputs; ++i)
     for (int j = 0; j < inputs; ++j) transposed[size_t(j * outputs + i)] = w[i * inputs + j];
-  in_threads(q.threads, q.images, [&](int, int64_t from, int64_t to) {
-    Room<T> in(NV * q.inputs), out(NV * q.outputs);
-    for (int64_t image = from; image < to; ++image)
-      for_tiles<T>(q, [&](int64_t row, int64_t column, int count) {
-        load_tile(x + image * q.x_image + row * q.x_row + column, q.x_channel, q.inputs, count, in.data);
-        multiply_add<T>(outputs, inputs, transposed.data(), in.data, nullptr,
-                        [&](int i, int v, V<T> sum) { out.data[NV * i + v] = sum; });
-        store_tile(p + image * q.p_image + row * q.p_row + column, q.p_channel, q.outputs, count, out.data);
+  const Parts parts(q);
+  const int64_t room = NV * (q.inputs + q.outputs);
+  Room<T> rooms(parts.threads * room);
+  in_threads(parts.threads, parts.count, [&](int thread, int64_t from, int64_t to) {
+    V<T>*in = rooms.data + thread * room, *out = in + NV * q.inputs;
+    for (int64_t at = from; at < to; ++at) {
+      const int64_t image = at / parts.of_image;
+      for_tiles<T>(q, at % parts.of_image, parts.of_image, [&](int64_t row, int64_t column, int count) {
+        load_tile(x + image * q.x_image + row * q.x_row + column, q.x_channel, q.inputs, count, in);
+        multiply_add<T>(outputs, inputs, transposed.data(), in, nullptr,
+                        [&](int i, int v, V<T> sum) { out[NV * i + v] = sum; });
+        store_tile(p + image * q.p_image + row * q.p_row + column, q.p_channel, q.outputs, count, out);
       });
+    }
   });
   return 0;
 }
@@ -87,41 +108,54 @@ template <typename T> static void clear_margins(const Projection& q, T* dx) {
   }
 }
 
+// What one thread works in; the sums begin at zero.
+template <typename T> struct ProjectionRooms {
+  Room<T> in, up, out, sums, total;
+  explicit ProjectionRooms(const Projection& q)
+      : in(kTogether * NV * q.inputs), up(kTogether * NV * q.outputs), out(NV * q.inputs), sums(q.inputs * q.outputs),
+        total(q.inputs * q.outputs) {
+    std::fill(sums.data, sums.data + q.inputs * q.outputs, V<T>{});
+    std::fill(total.data, total.data + q.inputs * q.outputs, V<T>{});
+  }
+};
+
 // dx may be null. dw (outputs, inputs) is summed over images in a fixed order of threads.
 template <typename T>
 static int project_backward(const Projection& q, const T* x, const T* w, const T* dp, T* dx, T* dw) {
   const int inputs = int(q.inputs), outputs = int(q.outputs);
   const int64_t size = q.inputs * q.outputs;
-  std::vector<Room<T>> totals;
-  for (int i = 0; i < thread_count(q.threads, q.images); ++i) totals.emplace_back(size);
-  in_threads(q.threads, q.images, [&](int thread, int64_t from, int64_t to) {
-    Room<T> in(kTogether * NV * q.inputs), up(kTogether * NV * q.outputs), out(NV * q.inputs), sums(size);
-    for (int64_t image = from; image < to; ++image) {
+  const Parts parts(q);
+  std::vector<ProjectionRooms<T>> all_rooms;
+  for (int i = 0; i < parts.threads; ++i) all_rooms.emplace_back(q);
+  in_threads(parts.threads, parts.count, [&](int thread, int64_t from, int64_t to) {
+    auto& rooms = all_rooms[size_t(thread)];
+    V<T>*sums = rooms.sums.data, *total = rooms.total.data, *out = rooms.out.data;
+    for (int64_t at = from; at < to; ++at) {
+      const int64_t image = at / parts.of_image, part = at % parts.of_image;
       int tiles = 0;
       const auto add_products = [&] {
-        outer_products<T>(outputs, inputs, tiles, up.data, in.data, sums.data);
+        outer_products<T>(outputs, inputs, tiles, rooms.up.data, rooms.in.data, sums);
         tiles = 0;
       };
-      for_tiles<T>(q, [&](int64_t row, int64_t column, int count) {
-        V<T>*xs = in.data + tiles * NV * q.inputs, *ups = up.data + tiles * NV * q.outputs;
+      for_tiles<T>(q, part, parts.of_image, [&](int64_t row, int64_t column, int count) {
+        V<T>*xs = rooms.in.data + tiles * NV * q.inputs, *ups = rooms.up.data + tiles * NV * q.outputs;
         load_tile(x + image * q.x_image + row * q.x_row + column, q.x_channel, q.inputs, count, xs);
         load_tile(dp + image * q.p_image + row * q.p_row + column, q.p_channel, q.outputs, count, ups);
         if (dx) {
-          multiply_add<T>(inputs, outputs, w, ups, nullptr,
-                          [&](int i, int v, V<T> sum) { out.data[NV * i + v] = sum; });
-          store_tile(dx + image * q.dx_image + row * q.dx_row + column, q.dx_channel, q.inputs, count, out.data);
+          multiply_add<T>(inputs, outputs, w, ups, nullptr, [&](int i, int v, V<T> sum) { out[NV * i + v] = sum; });
+          store_tile(dx + image * q.dx_image + row * q.dx_row + column, q.dx_channel, q.inputs, count, out);
         }
         if (++tiles == kTogether) add_products();
       });
       add_products();
-      if (dx) clear_margins(q, dx + image * q.dx_image);
-      // An image is summed on its own first, which keeps the rounding of long sums down.
-      for (int64_t i = 0; i < size; ++i) totals[size_t(thread)].data[i] += sums.data[i], sums.data[i] = V<T>{};
+      if (dx && part == 0) clear_margins(q, dx + image * q.dx_image);
+      // Each is summed on its own first, which keeps the rounding of long sums down.
+      for (int64_t i = 0; i < size; ++i) total[i] += sums[i], sums[i] = V<T>{};
     }
   });
   std::fill(dw, dw + size, T(0));
-  for (const auto& total : totals)
-    for (int64_t i = 0; i < size; ++i) dw[i] += lane_sum<T>(total.data[i]);
+  for (const auto& rooms : all_rooms)
+    for (int64_t i = 0; i < size; ++i) dw[i] += lane_sum<T>(rooms.total.data[i]);
   return 0;
 }
 

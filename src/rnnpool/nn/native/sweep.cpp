@@ -67,26 +67,47 @@ static inline void step(const Cell<T>& cell, const V<T>* __restrict p, const V<T
   }
 }
 
+// What the threads share out: blocks of lines, each with all its directions, or one direction of a block each where
+// there are so few blocks that threads would have nothing to do.
+struct Shares {
+  int64_t blocks;
+  int32_t parts;  // of a block
+  int threads;
+
+  Shares(const Problem& q, int64_t lanes) : blocks((q.images * q.lines + lanes - 1) / lanes) {
+    parts = q.threads > 1 && blocks < 2 * q.threads ? q.directions : 1;
+    threads = thread_count(q.threads, count());
+  }
+  int64_t count() const { return blocks * parts; }
+  int64_t block(int64_t share) const { return share / parts; }
+  int first_direction(int64_t share) const { return int(share % parts); }
+  int end_direction(int64_t share, const Problem& q) const { return parts == 1 ? q.directions : int(share % parts) + 1; }
+};
+
+template <typename T> struct ForwardRooms {
+  Room<T> line, state, result;
+  explicit ForwardRooms(const Problem& q)
+      : line(q.length * NV * q.channels), state(2 * NV * q.channels), result(q.windows * NV * q.channels) {}
+};
+
 template <typename T, bool Piecewise>
-static void forward_blocks(const Problem& q, const Cell<T>& cell, const T* p, T* y, int64_t from, int64_t to) {
+static void forward_share(const Problem& q, const Cell<T>& cell, const T* p, T* y, ForwardRooms<T>& rooms, int64_t block,
+                          int first_direction, int end_direction) {
   const int row = NV * cell.h;
-  Room<T> line(q.length * row), state(2 * row), result(q.windows * row);
-  for (int64_t block = from; block < to; ++block) {
-    const Lanes<T> lanes(q.images, q.lines, block * kLanes<T>);
-    gather(q.length, q.channels, p, lanes, q.p, reinterpret_cast<T*>(line.data));
-    for (int direction = 0; direction < q.directions; ++direction) {
-      for (int64_t w = 0; w < q.windows; ++w) {
-        const V<T>* current = nullptr;
-        for (int64_t t = 0; t < q.kernel; ++t) {
-          V<T>* next = t + 1 == q.kernel ? result.data + w * row : state.data + (t & 1) * row;
-          const V<T>* input = line.data + position_of(q, w, t, direction) * row;
-          step<T, Piecewise, false>(cell, input, current, next, nullptr, nullptr);
-          current = next;
-        }
+  const Lanes<T> lanes(q.images, q.lines, block * kLanes<T>);
+  gather(q.length, q.channels, p, lanes, q.p, reinterpret_cast<T*>(rooms.line.data));
+  for (int direction = first_direction; direction < end_direction; ++direction) {
+    for (int64_t w = 0; w < q.windows; ++w) {
+      const V<T>* current = nullptr;
+      for (int64_t t = 0; t < q.kernel; ++t) {
+        V<T>* next = t + 1 == q.kernel ? rooms.result.data + w * row : rooms.state.data + (t & 1) * row;
+        const V<T>* input = rooms.line.data + position_of(q, w, t, direction) * row;
+        step<T, Piecewise, false>(cell, input, current, next, nullptr, nullptr);
+        current = next;
       }
-      scatter(q.windows, q.channels, reinterpret_cast<const T*>(result.data), lanes, q.y,
-              y + direction * q.channels * q.y.channel);
     }
+    scatter(q.windows, q.channels, reinterpret_cast<const T*>(rooms.result.data), lanes, q.y,
+            y + direction * q.channels * q.y.channel);
   }
 }
 
@@ -95,7 +116,10 @@ static void forward_blocks(const Problem& q, const Cell<T>& cell, const T* p, T*
 template <typename T> struct Sums {
   int64_t size;
   Room<T> total, block;
-  explicit Sums(int64_t h) : size(h * h + 2 * h + 2), total(size), block(size) {}
+  explicit Sums(int64_t h) : size(h * h + 2 * h + 2), total(size), block(size) {
+    std::fill(total.data, total.data + size, V<T>{});
+    std::fill(block.data, block.data + size, V<T>{});
+  }
   void end_block() {
     for (int64_t i = 0; i < size; ++i) total.data[i] += block.data[i], block.data[i] = V<T>{};
   }
@@ -128,47 +152,57 @@ static inline void step_back(const Cell<T>& cell, const V<T>* __restrict dh, con
   d_mix[1] += d_nu;
 }
 
+template <typename T> struct BackwardRooms {
+  Room<T> line, dresult, dstate, states, zs, cs, dpre;
+  Sums<T> sums;
+  explicit BackwardRooms(const Problem& q)
+      : line(q.length * NV * q.channels), dresult(q.windows * NV * q.channels), dstate(2 * NV * q.channels),
+        states(q.kernel * NV * q.channels), zs(q.kernel * NV * q.channels), cs(q.kernel * NV * q.channels),
+        dpre(q.kernel * NV * q.channels), sums(q.channels) {}
+};
+
+// dline: of the block's lines, for each of these directions one after the other, so that their sum is the same
+// whichever threads they come from.
 template <typename T, bool Piecewise>
-static void backward_blocks(const Problem& q, const Cell<T>& cell, const T* p, const T* dy, T* dp, Sums<T>& sums,
-                            int64_t from, int64_t to) {
+static void backward_share(const Problem& q, const Cell<T>& cell, const T* p, const T* dy, BackwardRooms<T>& rooms,
+                           V<T>* dline, int64_t block, int first_direction, int end_direction) {
   const int h = cell.h, row = NV * h;
-  Room<T> line(q.length * row), dline(q.length * row), dresult(q.windows * row), dstate(2 * row);
-  Room<T> states(q.kernel * row), zs(q.kernel * row), cs(q.kernel * row), dpre(q.kernel * row);
-  for (int64_t block = from; block < to; ++block) {
-    const Lanes<T> lanes(q.images, q.lines, block * kLanes<T>);
-    gather(q.length, q.channels, p, lanes, q.p, reinterpret_cast<T*>(line.data));
-    std::fill(dline.data, dline.data + q.length * row, V<T>{});
-    for (int direction = 0; direction < q.directions; ++direction) {
-      T* upstream = reinterpret_cast<T*>(dresult.data);
-      gather(q.windows, q.channels, dy + direction * q.channels * q.y.channel, lanes, q.y, upstream);
-      // A lane that repeats the last line must not count twice in the sums.
-      for (int64_t at = 0; at < q.windows * q.channels; ++at)
-        for (int lane = lanes.count; lane < kLanes<T>; ++lane) upstream[at * kLanes<T> + lane] = T(0);
-      for (int64_t w = 0; w < q.windows; ++w) {
-        for (int64_t t = 0; t < q.kernel; ++t)
-          step<T, Piecewise, true>(cell, line.data + position_of(q, w, t, direction) * row,
-                                   t ? states.data + (t - 1) * row : nullptr, states.data + t * row,
-                                   zs.data + t * row, cs.data + t * row);
-        const V<T>* dh = dresult.data + w * row;
-        for (int64_t t = q.kernel - 1; t >= 0; --t) {
-          V<T>*d = dpre.data + t * row, *dkept = dstate.data, *dbefore = dstate.data + row;
-          step_back<T, Piecewise>(cell, dh, t ? states.data + (t - 1) * row : nullptr, zs.data + t * row,
-                                  cs.data + t * row, d, dline.data + position_of(q, w, t, direction) * row, dkept,
-                                  sums.block.data);
-          if (t) multiply_add<T>(h, h, cell.u, d, dkept, [&](int i, int v, V<T> sum) { dbefore[NV * i + v] = sum; });
-          dh = dbefore;
-        }
-        // dU[i][j] = sum_t dpre_t[i] h_(t-1)[j]: step t pairs with the state before it.
-        outer_products<T>(h, h, int(q.kernel) - 1, dpre.data + row, states.data, sums.block.data);
+  V<T>*states = rooms.states.data, *zs = rooms.zs.data, *cs = rooms.cs.data, *dpre = rooms.dpre.data;
+  const Lanes<T> lanes(q.images, q.lines, block * kLanes<T>);
+  gather(q.length, q.channels, p, lanes, q.p, reinterpret_cast<T*>(rooms.line.data));
+  for (int direction = first_direction; direction < end_direction; ++direction, dline += q.length * row) {
+    std::fill(dline, dline + q.length * row, V<T>{});
+    T* upstream = reinterpret_cast<T*>(rooms.dresult.data);
+    gather(q.windows, q.channels, dy + direction * q.channels * q.y.channel, lanes, q.y, upstream);
+    // A lane that repeats the last line must not count twice in the sums.
+    for (int64_t at = 0; at < q.windows * q.channels; ++at)
+      for (int lane = lanes.count; lane < kLanes<T>; ++lane) upstream[at * kLanes<T> + lane] = T(0);
+    for (int64_t w = 0; w < q.windows; ++w) {
+      for (int64_t t = 0; t < q.kernel; ++t)
+        step<T, Piecewise, true>(cell, rooms.line.data + position_of(q, w, t, direction) * row,
+                                 t ? states + (t - 1) * row : nullptr, states + t * row, zs + t * row, cs + t * row);
+      const V<T>* dh = rooms.dresult.data + w * row;
+      for (int64_t t = q.kernel - 1; t >= 0; --t) {
+        V<T>*d = dpre + t * row, *dkept = rooms.dstate.data, *dbefore = rooms.dstate.data + row;
+        step_back<T, Piecewise>(cell, dh, t ? states + (t - 1) * row : nullptr, zs + t * row, cs + t * row, d,
+                                dline + position_of(q, w, t, direction) * row, dkept, rooms.sums.block.data);
+        if (t) multiply_add<T>(h, h, cell.u, d, dkept, [&](int i, int v, V<T> sum) { dbefore[NV * i + v] = sum; });
+        dh = dbefore;
       }
+      // dU[i][j] = sum_t dpre_t[i] h_(t-1)[j]: step t pairs with the state before it.
+      outer_products<T>(h, h, int(q.kernel) - 1, dpre + row, states, rooms.sums.block.data);
     }
-    scatter(q.length, q.channels, reinterpret_cast<const T*>(dline.data), lanes, q.dp, dp);
-    sums.end_block();
   }
+  rooms.sums.end_block();
 }
 
-template <typename T> static int64_t block_count(const Problem& q) {
-  return (q.images * q.lines + kLanes<T> - 1) / kLanes<T>;
+// The block's gradient: the sum over directions of `dline`, of which the first is overwritten.
+template <typename T> static void add_directions(const Problem& q, V<T>* dline, int64_t block, T* dp) {
+  const int64_t size = q.length * NV * q.channels;
+  for (int direction = 1; direction < q.directions; ++direction)
+    for (int64_t i = 0; i < size; ++i) dline[i] += dline[direction * size + i];
+  scatter(q.length, q.channels, reinterpret_cast<const T*>(dline), Lanes<T>(q.images, q.lines, block * kLanes<T>), q.dp,
+          dp);
 }
 
 // False where |b_h - b_z| is beyond what the shared exponential is exact for.
@@ -191,9 +225,13 @@ template <typename T>
 static int run_forward(const Problem& q, const T* p, const T* u, const T* bias_gate, const T* bias_candidate, T* y) {
   Cell<T> cell;
   if (!make_cell(q, u, bias_gate, bias_candidate, cell)) return 1;
-  in_threads(q.threads, block_count<T>(q), [&](int, int64_t from, int64_t to) {
-    if (q.piecewise) forward_blocks<T, true>(q, cell, p, y, from, to);
-    else forward_blocks<T, false>(q, cell, p, y, from, to);
+  const Shares shares(q, kLanes<T>);
+  std::vector<ForwardRooms<T>> rooms;
+  for (int i = 0; i < shares.threads; ++i) rooms.emplace_back(q);
+  in_threads(shares.threads, shares.count(), [&](int thread, int64_t from, int64_t to) {
+    const auto run = q.piecewise ? forward_share<T, true> : forward_share<T, false>;
+    for (int64_t i = from; i < to; ++i)
+      run(q, cell, p, y, rooms[size_t(thread)], shares.block(i), shares.first_direction(i), shares.end_direction(i, q));
   });
   return 0;
 }
@@ -204,15 +242,28 @@ static int run_backward(const Problem& q, const T* p, const T* u, const T* bias_
                         const T* dy, T* dp, T* d_parameters) {
   Cell<T> cell;
   if (!make_cell(q, u, bias_gate, bias_candidate, cell)) return 1;
-  std::vector<Sums<T>> sums;
-  for (int i = 0; i < thread_count(q.threads, block_count<T>(q)); ++i) sums.emplace_back(cell.h);
-  in_threads(q.threads, block_count<T>(q), [&](int thread, int64_t from, int64_t to) {
-    if (q.piecewise) backward_blocks<T, true>(q, cell, p, dy, dp, sums[size_t(thread)], from, to);
-    else backward_blocks<T, false>(q, cell, p, dy, dp, sums[size_t(thread)], from, to);
+  const Shares shares(q, kLanes<T>);
+  const int64_t size = q.length * NV * q.channels;
+  std::vector<BackwardRooms<T>> rooms;
+  for (int i = 0; i < shares.threads; ++i) rooms.emplace_back(q);
+  // Whole blocks are done with at once; the directions of a block that threads share are added when all have ended.
+  const bool whole = shares.parts == 1;
+  Room<T> dlines((whole ? shares.threads : shares.blocks) * q.directions * size);
+  in_threads(shares.threads, shares.count(), [&](int thread, int64_t from, int64_t to) {
+    const auto run = q.piecewise ? backward_share<T, true> : backward_share<T, false>;
+    for (int64_t i = from; i < to; ++i) {
+      V<T>* dline = dlines.data + (whole ? thread * q.directions : i) * size;
+      run(q, cell, p, dy, rooms[size_t(thread)], dline, shares.block(i), shares.first_direction(i),
+          shares.end_direction(i, q));
+      if (whole) add_directions(q, dline, i, dp);
+    }
   });
-  std::fill(d_parameters, d_parameters + sums[0].size, T(0));
-  for (const auto& part : sums)
-    for (int64_t i = 0; i < part.size; ++i) d_parameters[i] += lane_sum<T>(part.total.data[i]);
+  for (int64_t block = 0; !whole && block < shares.blocks; ++block)
+    add_directions(q, dlines.data + block * q.directions * size, block, dp);
+  const int64_t count = rooms[0].sums.size;
+  std::fill(d_parameters, d_parameters + count, T(0));
+  for (const auto& room : rooms)
+    for (int64_t i = 0; i < count; ++i) d_parameters[i] += lane_sum<T>(room.sums.total.data[i]);
   return 0;
 }
 
