@@ -3,8 +3,10 @@
 Compilers here are shell scripts that copy the library that the real one built, so that a build takes no time.
 """
 
+import ctypes
 import multiprocessing
 import re
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +96,34 @@ def test_a_compiler_without_native_tuning(compiler: Compiler) -> None:
     calls = compiler('case "$*" in *=native*) echo "bad value for -march" >&2; exit 1;; esac')
     assert build.build()[0] is not None
     assert ["=native" in line for line in calls.read_text().splitlines()] == [True, True, False]
+
+
+def test_without_openmp(compiler: Compiler) -> None:
+    calls = compiler('case "$*" in *-fopenmp*) echo "unsupported option" >&2; exit 1;; esac')
+    assert build.build()[0] is not None
+    assert ["-fopenmp" in line for line in calls.read_text().splitlines()] == [True, True, True, False]
+    assert "-march=native" in calls.read_text().splitlines()[-1]
+
+
+def test_threads_of_its_own_where_there_is_no_openmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real source, built without OpenMP: the same gradients to the bit on three threads."""
+    found = build.find_compiler()
+    assert found is not None
+    library = tmp_path / "sweep.so"
+    sources = map(str, sorted(build.FOLDER.glob("*.cpp")))
+    subprocess.run([*found, *build.FLAGS, "-O1", "-march=native", *sources, "-o", str(library)], check=True)
+    monkeypatch.setattr(build, "_loaded", (ctypes.CDLL(str(library)), "built by the test"))
+    torch.manual_seed(0)
+    layer, x = RNNPool2d(2, 4, 4, 3, 2), torch.randn(1, 2, 9, 40, requires_grad=True)
+    before = torch.get_num_threads()
+    gradients = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            gradients.append(torch.autograd.grad(layer(x).square().sum(), x)[0])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*gradients)
 
 
 def test_no_compiler(compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
