@@ -14,7 +14,10 @@ from rnnpool.errors import InputError
 # 2**28 pixels are 805 MB as RGB, which a machine that runs torch can hold.
 MAX_PIXELS = 2**28
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".tga"}
+    | {".avif"}
+)
 
 ImageLike = Image.Image | np.ndarray | str | Path
 

@@ -92,7 +92,8 @@ def test_other_settings_move_links(coco, capsys):
 
 def test_images_that_moved_and_links_to_images_are_linked_by_their_names(coco):
     """As a download's cache keeps them: images are links to files that are called by their checksums."""
-    arguments = ["vww", "--annotations", str(coco / "instances.json"), "--out", str(coco / "vww"), "--images"]
+    arguments = ["vww", "--annotations", str(coco / "instances.json"), "--out", str(coco / "vww")]
+    arguments += ["--minival", str(coco / "minival.txt"), "--images"]
     assert main([*arguments, str(coco / "red")]) == 0
     (coco / "red").rename(coco / "blobs")
     (coco / "links").mkdir()
@@ -102,6 +103,19 @@ def test_images_that_moved_and_links_to_images_are_linked_by_their_names(coco):
     found = sorted((coco / "vww").rglob("picture-*.png"))
     assert len(found) == 6
     assert all(path.is_file() for path in found)
+
+
+def test_a_data_set_without_a_class_is_refused(coco, capsys):
+    arguments = ["vww", "--annotations", str(coco / "instances.json"), "--images", str(coco / "red")]
+    arguments += ["--out", str(coco / "vww")]
+    assert main(arguments) == 2
+    assert "train has no image of class 'no_person' (no minival is given" in capsys.readouterr().err
+    (coco / "none.txt").write_text("")
+    assert main([*arguments, "--minival", str(coco / "none.txt")]) == 2
+    assert "val has no image (by the minival)" in capsys.readouterr().err
+    (coco / "few.txt").write_text("102\n7\n")
+    assert main([*arguments, "--minival", str(coco / "few.txt")]) == 2
+    assert "1 of 2 minival ids are in no annotation file (7, ...)" in capsys.readouterr().err
 
 
 def test_the_recipe_trains_on_it(coco, capsys):

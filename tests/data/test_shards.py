@@ -165,6 +165,36 @@ def test_packing_that_fails_leaves_nothing_that_could_be_trained_on(folders, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_shards_of_others_may_name_folders_and_lack_classes(tmp_path):
+    """Names as `tar cf x.tar .` gives them, with dots in folders; a val part without the highest class."""
+    write_pictures(tmp_path / "pictures", {"blue": 1, "green": 1, "red": 1})
+    pictures = sorted((tmp_path / "pictures").rglob("*.png"))
+    for part, labels in (("train", (0, 1, 2)), ("val", (0, 1))):
+        with tarfile.open(tmp_path / f"{part}-000000.tar", "w") as tar:
+            for label, picture in zip(labels, pictures, strict=False):
+                tar.add(picture, f"./v1.0/{label:04d}.png")
+                (tmp_path / "label").write_text(str(label))
+                tar.add(tmp_path / "label", f"./v1.0/{label:04d}.cls")
+    train, _ = open_shards(tmp_path, "train")
+    assert (train.classes, train.targets.tolist()) == (("0", "1", "2"), [0, 1, 2])
+    val, _ = open_shards(tmp_path, "val", classes=train.classes)
+    assert (val.classes, val.targets.tolist()) == (train.classes, [0, 1])
+    with pytest.raises(InputError, match="the training's are"):
+        open_shards(tmp_path, "train", classes=("0", "1"))
+    with tarfile.open(tmp_path / "test-000000.tar", "w") as tar:
+        tar.add(tmp_path / "label", "readme.txt")
+    with pytest.raises(InputError, match="test-000000.tar: no image in it"):
+        open_shards(tmp_path, "test")
+
+
+def test_no_part_is_packed_where_another_has_a_class_of_its_own(tmp_path, capsys):
+    write_pictures(tmp_path / "pictures" / "train", {"blue": 1, "green": 1})
+    write_pictures(tmp_path / "pictures" / "val", {"blue": 1, "red": 1})
+    assert main(["shards", str(tmp_path / "pictures"), str(tmp_path / "out")]) == 2
+    assert "red" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_what_is_refused(folders, tmp_path, capsys):
     assert main(["shards", str(folders / "pictures"), str(folders / "shards")]) == 2
     assert main(["shards", str(tmp_path), str(tmp_path / "out")]) == 2

@@ -159,10 +159,18 @@ def test_compile(options: dict) -> None:
 
 
 def test_compile_to_code() -> None:
-    """The default compiler, forward."""
+    """The default compiler, in both directions, from one size to others: where a part of a patch is left over too."""
     torch.manual_seed(0)
-    layer, x = RNNPool2d(2, 3, 2, (2, 1), 2).requires_grad_(False), torch.randn(1, 2, 4, 5)
-    torch.testing.assert_close(torch.compile(layer, fullgraph=True)(x), layer(x), rtol=0, atol=1e-6)
+    layer = RNNPool2d(2, 4, 3, 4, 2)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True)
+    for size in ((8, 10), (9, 6), (7, 11)):
+        x = torch.randn(2, 2, *size, requires_grad=True)
+        results = []
+        for function in (layer, compiled):
+            y = function(x)
+            results.append([y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])])
+        for ours, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_export_with_any_batch() -> None:
@@ -170,6 +178,11 @@ def test_export_with_any_batch() -> None:
     program = torch.export.export(layer, (image(2),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     for batch in (1, 2, 5):
         torch.testing.assert_close(program.module()(image(batch)), layer(image(batch)), rtol=0, atol=1e-6)
+
+
+def test_an_image_without_a_batch() -> None:
+    layer, x = layer_of(), image(3)
+    assert torch.equal(layer(x[1]), layer(x)[1])
 
 
 def test_meta_device_tells_the_shape() -> None:

@@ -132,6 +132,13 @@ def test_what_is_refused(data, data_options, model, message):
         create_task(recipe(data_options, model), data)
 
 
+def test_one_class_is_none(tmp_path):
+    write_pictures(tmp_path / "train", {"red": 2})
+    write_pictures(tmp_path / "val", {"red": 2})
+    with pytest.raises(InputError, match="has only the class 'red'"):
+        create_task(recipe({}, {}), tmp_path)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_a_damaged_picture_is_named_in_one_line(tmp_path, workers, part, capsys):

@@ -1,6 +1,8 @@
 """The shipped recipe of SCUT-HEAD from files to a figure, on made-up heads."""
 
+import json
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 
 from made_sets import write_scut
+from rnnpool.cli import main
 from rnnpool.models import create_model, save_weights
 from rnnpool.train.loop import train
 from rnnpool.train.recipe import load_recipe
@@ -48,6 +51,33 @@ def test_fine_tunes_from_other_weights(data, tmp_path):
     assert any(not torch.equal(trained[key], value) for key, value in begun.items())
     shares = {key: (value != 0).float().mean().item() for key, value in trained.items() if "rnn1.weight_input" in key}
     assert list(shares.values()) == pytest.approx([0.5], abs=0.05)
+
+
+def test_it_begins_with_the_shipped_weights(data):
+    begun = create_task(load_recipe(RECIPE, ["data.augment.size=64"]), data).build_model().state_dict()
+    shipped = create_model("face-m4", weights="default").state_dict()
+    assert all(torch.equal(value, shipped[key]) for key, value in begun.items())
+
+
+def test_evaluation_holds_out_what_training_did(data, tmp_path, capsys, monkeypatch):
+    seeds = []
+
+    def stop(*_, split_seed, **__):
+        seeds.append(split_seed)
+        raise InterruptedError
+
+    monkeypatch.setattr("rnnpool.eval.sets.open_evaluation", stop)
+    overrides = ["data.split_seed=3", "train.images=8", "train.batch_size=8", "data.augment.size=64"]
+    recipe = load_recipe(RECIPE, [*overrides, "train.device=cpu"])
+    torch.manual_seed(0)
+    metadata = {"recipe": json.dumps(recipe.to_mapping())}
+    save_weights(create_model("face-m4"), tmp_path / "own.safetensors", metadata)
+    arguments = ["evaluate", "--data", str(data / "SCUT_HEAD_Part_B"), "--weights", str(tmp_path / "own.safetensors")]
+    for more in ([], ["--split-seed", "1"]):
+        with suppress(InterruptedError):
+            main([*arguments, *more])
+    assert seeds == [3, 1]
+    assert "was trained with split_seed 3: images of this split trained it" in capsys.readouterr().err
 
 
 def test_the_seed_of_the_split_reaches_the_set(data):

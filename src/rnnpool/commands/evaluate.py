@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     parser.add_argument("--predictions", metavar="DIR", type=Path, help="evaluate these text files, and no model")
     parser.add_argument("--split", metavar="NAME", default="val", help="the part of the set (default: val)")
-    parser.add_argument("--split-seed", metavar="N", type=int, default=0, help="draws SCUT-HEAD's split (default: 0)")
+    parser.add_argument("--split-seed", metavar="N", type=int, help="draws SCUT-HEAD's split (default: the training's)")
     parser.add_argument(
         "--area", metavar="WxH", type=_area, help="resize images to this many pixels (default: the model's input)"
     )
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         model, subject = _model(args)
         area = args.area or model.input_size[0] * model.input_size[1]
         with progress_bar("reading") as progress:
-            evaluation = _evaluation(args, root, dataset, model.in_channels, area, progress)
+            evaluation = _evaluation(args, root, dataset, model.in_channels, area, _split_seed(args, dataset), progress)
         with progress_bar("detecting") as progress:
             started = time.perf_counter()
             detections = evaluation.detect(model, progress=progress)
@@ -149,13 +149,26 @@ def _evaluation(
     dataset: "DatasetName",
     channels: int,
     area: int,
+    split_seed: int,
     progress: "Progress | None" = None,
 ) -> "Evaluation":
     from rnnpool.eval.sets import open_evaluation
 
     return open_evaluation(
-        dataset, root, args.split, channels=channels, area=area, split_seed=args.split_seed, progress=progress
+        dataset, root, args.split, channels=channels, area=area, split_seed=split_seed, progress=progress
     )
+
+
+def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:
+    """Of SCUT-HEAD's split: what the weights were trained with, so that none of what is measured trained them."""
+    from rnnpool.models.weights import weights_info
+
+    data = weights_info(args.weights).data if args.weights else {}
+    trained = data.get("split_seed", 0) if data.get("dataset") == "scut" else None
+    asked = args.split_seed
+    if dataset == "scut" and trained is not None and asked not in (None, trained):
+        _to_stderr(f"rnnpool: {args.weights} was trained with split_seed {trained}: images of this split trained it")
+    return next((seed for seed in (asked, trained) if seed is not None), 0)
 
 
 def _of_predictions(
@@ -171,7 +184,7 @@ def _of_predictions(
         detections, missing = read_submission(args.predictions, truth.names)
         curves = wider_curves(detections, truth)
     else:
-        evaluation = _evaluation(args, root, dataset, channels=1, area=1)
+        evaluation = _evaluation(args, root, dataset, channels=1, area=1, split_seed=args.split_seed or 0)
         truth = evaluation.truth
         detections, missing = read_submission(args.predictions, truth.names)
         curves = evaluation.curves(detections)

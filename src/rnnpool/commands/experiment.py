@@ -67,12 +67,15 @@ def run(args: argparse.Namespace) -> int:
 
         measure_rows([item for item in runs if item.row in chosen], out)
     if not args.report and not args.chip:
-        if args.data is None or not args.data.is_dir():
-            raise InputError(f"--data {args.data}: no such folder")
+        data = Path() if args.data is None and all(item.recipe.task == "probe" for item in runs) else args.data
+        if data is None:
+            raise InputError("--data DIR is needed: the folder that holds the data")
+        if not data.is_dir():
+            raise InputError(f"--data {data}: no such folder")
         if args.jobs < 1 or args.threads < 0:
             raise InputError(f"--jobs {args.jobs} must be 1 or more, --threads {args.threads} 0 or more")
         wanted = [item for item in runs if item.row in chosen]
-        signum = run_all(wanted, args.data, out, jobs=args.jobs, threads=args.threads, say=_say)
+        signum = run_all(wanted, data, out, jobs=args.jobs, threads=args.threads, say=_say)
     command = shlex.join(["rnnpool", "experiment", args.experiment, "--data", "DIR", *args.overrides])
     report = make_report(experiment, runs, out, command)
     for path in write_report(report, args.results or out):

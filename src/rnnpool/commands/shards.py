@@ -22,14 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rnnpool.data.image_folder import image_folder
     from rnnpool.data.shards import ALL, pack, parts_of
     from rnnpool.errors import InputError
 
     if args.megabytes < 1:
         raise InputError(f"--megabytes {args.megabytes}: it must be 1 or more")
-    parts = parts_of(args.folder)
+    parts = sorted(parts_of(args.folder), key=lambda part: part != "train")  # the others' classes are those of train
+    for part in parts[1:] if parts[0] == "train" else []:  # before the first is packed
+        image_folder(args.folder, part, classes=image_folder(args.folder, "train").classes)
     classes = None
-    for part in sorted(parts, key=lambda part: part != "train"):  # the others' classes are those of train
+    for part in parts:
         index = pack(args.folder, part, args.out, classes=classes, megabytes=args.megabytes, seed=args.seed)
         classes = index.classes if part == "train" else classes
         name, images = ALL if part == "." else part, len(index.places)

@@ -71,15 +71,19 @@ def build_vww(
         The number of images by (part, class).
 
     Raises:
-        InputError: a file that is missing or is none of COCO's, or an image that is in none of the folders.
+        InputError: a file that is missing or is none of COCO's, an image that is in none of the folders, an id of
+            ``minival`` that no file lists, a class without images to train on,
+            or no image that validates. The links that were made stay.
     """
     counts: Counter[tuple[str, str]] = Counter()
+    unseen = set(minival or ())
     for number, path in enumerate(annotation_files):
         try:
             labels = label_images(_read(path), area=area)
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: none of COCO's instances_*.json, of an entry: {error!r}") from error
         for name, (identity, positive) in labels.items():
+            unseen.discard(identity)
             validates = identity in minival if minival is not None else number == len(annotation_files) - 1
             part, label = "val" if validates else "train", CLASSES[positive]
             source = next((folder / name for folder in image_folders if (folder / name).is_file()), None)
@@ -87,6 +91,15 @@ def build_vww(
                 raise InputError(f"{path}: image {name} is in none of {', '.join(map(str, image_folders))}")
             _link(source, out, part, label)
             counts[part, label] += 1
+    if unseen:
+        some = ", ".join(map(str, sorted(unseen)[:3]))
+        raise InputError(f"{len(unseen)} of {len(minival or ())} minival ids are in no annotation file ({some}, ...)")
+    how = "no minival is given: the last annotation file validates" if minival is None else "by the minival"
+    for label in CLASSES:
+        if not counts["train", label]:
+            raise InputError(f"{out}: train has no image of class {label!r} ({how})")
+    if not any(counts["val", label] for label in CLASSES):
+        raise InputError(f"{out}: val has no image ({how})")
     return counts
 
 

@@ -14,7 +14,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,8 @@ def open_shards(
     Raises:
         InputError: no shards, one that is missing or cut short, or other classes than ``classes``.
     """
-    index = _read_index(folder, part) if (folder / f"{part}.json").is_file() else _scan(folder, part)
+    indexed = (folder / f"{part}.json").is_file()
+    index = _read_index(folder, part) if indexed else _scan(folder, part)
     for number, name in enumerate(index.shards):
         mine = index.places[index.places[:, 0] == number]
         end = int((mine[:, 1] + mine[:, 2]).max()) if len(mine) else 0
@@ -182,6 +183,8 @@ def open_shards(
         if size < end:
             what = "is missing" if size < 0 else f"has {size:,} bytes, its last image ends at {end:,}"
             raise InputError(f"{folder / name}: {what}")
+    if classes is not None and not indexed and len(index.classes) < len(classes):
+        index = replace(index, classes=tuple(map(str, range(len(classes)))))  # its highest classes have no image
     if classes is not None and tuple(classes) != index.classes:
         raise InputError(
             f"{folder}, {part}: the classes are {index.classes[:20]}, the training's are {tuple(classes)[:20]}"
@@ -231,7 +234,9 @@ def _scan(folder: Path, part: str) -> ShardIndex:
         try:
             with tarfile.open(folder / shard) as tar:
                 for member in tar:
-                    key, _, suffix = member.name.partition(".")
+                    folder_of, slash, name = member.name.rpartition("/")
+                    stem, _, suffix = name.partition(".")
+                    key = f"{folder_of}{slash}{stem}"
                     if f".{suffix.lower()}" in IMAGE_SUFFIXES:
                         images[key] = (member.offset_data, member.size, member.name)
                     elif suffix == "cls":
@@ -240,6 +245,8 @@ def _scan(folder: Path, part: str) -> ShardIndex:
                         labels[key] = int(file.read())
         except (tarfile.TarError, ValueError) as error:
             raise InputError(f"{folder / shard}: not a whole tar file of images and .cls ({error})") from error
+        if not images:
+            raise InputError(f"{folder / shard}: no image in it (as KEY.jpg, beside KEY.cls)")
         for key, (offset, length, name) in images.items():
             if key not in labels:
                 raise InputError(f"{folder / shard}: {name} has no {key}.cls")

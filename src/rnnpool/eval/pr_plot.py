@@ -24,7 +24,7 @@ def save_plot(path: Path, panels: Mapping[str, Mapping[str, Curve]], title: str)
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(panels), 4.9), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(panels), 5.6), layout="constrained")
     figure.suptitle(title)
     for axes, (heading, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         with_faces = {label: curve for label, curve in curves.items() if curve.faces}
@@ -35,6 +35,6 @@ def save_plot(path: Path, panels: Mapping[str, Mapping[str, Curve]], title: str)
         axes.set(title=heading, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         if with_faces:
-            axes.legend(loc="lower left")
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14))  # beside no curve
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)

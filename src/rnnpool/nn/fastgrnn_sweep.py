@@ -30,7 +30,8 @@ def fastgrnn_sweep(p: Tensor, cell: FastGRNNCell, kernel: int, stride: int, bidi
         value.to(p.device, p.dtype) if isinstance(value, Tensor) else p.new_full((), value) for value in values
     ]
     if torch.compiler.is_compiling():
-        return _operator(p, parameters, kernel, stride, 1 + bidirectional, cell.gates)
+        # Contiguous, because inductor (2.14) cannot keep a transposed map for the backward pass once sizes vary.
+        return _operator(p.contiguous(), parameters, kernel, stride, 1 + bidirectional, cell.gates)
     return FastGRNNSweep.apply(p, *parameters, (kernel, stride, 1 + bidirectional, cell.gates))
 
 

@@ -15,6 +15,9 @@ from rnnpool.nn import native
 
 def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
     """weight (o, c) times the first rows and columns of x (B, c, H, W) -> (B, o, height, width)."""
+    if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        # Inductor (2.14) lays maps of a convolution out with channels last, and fails where their sizes vary.
+        return torch.matmul(weight, x[:, :, :height, :width].flatten(2)).unflatten(2, (height, width))
     compiling = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
     if not compiling and x.dtype == weight.dtype and x.stride(3) == 1 and native.available(x):
         return Projection.apply(x, weight, height, width)

@@ -40,9 +40,9 @@ class RNNPool2d(nn.Module):
         init: "reference" or "orthogonal"; see ``FastGRNNCell``.
 
     Shape:
-        (B, in_channels, H, W) -> (B, 4 * hidden2, OH, OW), where OH = (H + 2 * padding - kernel) // stride + 1, plus
-        one with output_padding="replicate"; OW likewise. Channels: rows forward, rows backward, columns forward,
-        columns backward.
+        (B, in_channels, H, W) -> (B, 4 * hidden2, OH, OW), both also without B; OH = (H + 2 * padding - kernel) //
+        stride + 1, plus one with output_padding="replicate"; OW likewise. Channels: rows forward, rows backward,
+        columns forward, columns backward.
 
     Raises:
         InputError: an argument or an input that does not fit; it names the argument, its value and what it may be.
@@ -85,12 +85,16 @@ class RNNPool2d(nn.Module):
         self.rnn2 = CELLS[cell](hidden1, hidden2, **options, **({"input_scale": 0.2} if options else {}))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 3:
+            return self.forward(x.unsqueeze(0)).squeeze(0)
         self._check(x)
         (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, self.padding
         if ph or pw:
             x = F.pad(x, (pw, pw, ph, ph))
-        # Rows and columns beyond the last patch are not projected either.
-        height, width = ((size - k) // s * s + k for size, k, s in zip(x.shape[2:], (kh, kw), (sh, sw), strict=True))
+        height, width = x.shape[2:]
+        if not torch.compiler.is_compiling():  # which would have to divide sizes that vary
+            # Rows and columns beyond the last patch are not projected either.
+            height, width = (height - kh) // sh * sh + kh, (width - kw) // sw * sw + kw
         p = self.rnn1.project(x, (height, width))  # (B, h1, H, W)
         rows = sweep(p.transpose(2, 3), self.rnn1, kw, sw)  # (B, h1, OW, H): each row, for every window of columns
         rows = self.rnn2.project(rows).transpose(2, 3)  # (B, h2, H, OW)
@@ -103,7 +107,7 @@ class RNNPool2d(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise InputError(f"input has shape {tuple(x.shape)}; it must be (B, {self.in_channels}, H, W)")
+            raise InputError(f"input has shape {tuple(x.shape)}; it must be (B, {self.in_channels}, H, W) or without B")
         own = self.rnn1.weight_input.dtype
         if not x.is_floating_point() or (x.dtype != own and not autocasting(x.device.type)):
             raise InputError(f"input is {x.dtype}; it must be {own} like the layer's parameters, or under autocast")

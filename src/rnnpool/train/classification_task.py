@@ -74,6 +74,9 @@ class ClassificationTask:
         augment: ImageAugment,
         order: Order = shuffled,
     ) -> None:
+        if len(train.classes) < 2:
+            held = f"only the class {train.classes[0]!r}" if train.classes else "no class"
+            raise InputError(f"the training data has {held}; a classifier needs two or more, a folder of images each")
         self.recipe, self.data, self.classes, self.order = recipe, recipe.data, train.classes, order
         self.model_recipe = fitted_model(recipe.model, len(self.classes), self.data)
         self.samples = TrainingImages(train, augment, self.data.size, recipe.train.seed)
