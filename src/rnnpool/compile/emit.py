@@ -178,14 +178,15 @@ def output_order(plan: Plan, network: IntNetwork) -> list[tuple[int, int]]:
     return order
 
 
-def render(template: str, values: dict[str, Any]) -> str:
-    """Fill in one of the templates; InputError without jinja2."""
+def render(template: str, values: dict[str, Any], folder: Path = _TEMPLATES) -> str:
+    """Fill in one of the templates, HTML with its special characters escaped; InputError without jinja2."""
     try:
         import jinja2
     except ImportError as error:
         raise InputError("compiling needs jinja2: pip install 'rnnpool[compile]'") from error
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=template.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
