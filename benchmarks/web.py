@@ -1,7 +1,7 @@
 """What an image takes in WebAssembly: python benchmarks/web.py [NETWORK ...]
 
 The modules of ``rnnpool web`` in node, whose engine is Chrome's, and in wasmtime, beside the same C compiled by gcc for
-this machine (detectors). Milliseconds of processor time, the median of 50 images; node is left out where it is not installed.
+this machine (detectors). Milliseconds of processor time, the median of 50 images; without node that column is empty.
 """
 
 import json

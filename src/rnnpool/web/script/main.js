@@ -7,7 +7,7 @@ function start() {
   video.muted = video.playsInline = true;
 
   let run = null; // of `loadNetwork`
-  let seen = null; // {pixels, scale} of the picture that is shown
+  let seen = null; // {pixels, scale, mirrored} of the picture that is shown
   let stream = null;
   let facing = "user";
   let opening = 0; // counts what was asked for, so that a picture that opens late does not replace a later one
@@ -33,13 +33,12 @@ function start() {
     const begin = performance.now();
     const numbers = run(seen.pixels, threshold());
     times.network = smooth(times.network, performance.now() - begin);
-    const mirrored = stream !== null && facing === "user";
     if (NETWORK.kind === "detections") {
       const faces = toFaces(numbers, NETWORK, seen.scale, frame.width, frame.height);
-      drawFaces(element("stage"), frame, faces, mirrored);
+      drawFaces(element("stage"), frame, faces, seen.mirrored);
       showFaces(faces);
     } else {
-      drawFaces(element("stage"), frame, [], mirrored);
+      drawFaces(element("stage"), frame, [], seen.mirrored);
       showClasses(toClasses(numbers, NETWORK));
     }
     if (element("seen").open) {
@@ -53,6 +52,7 @@ function start() {
   function look(picture, width, height) {
     const rgba = pixelsOf(picture, width, height, frame);
     seen = viewOf(rgba, frame.width, frame.height, NETWORK);
+    seen.mirrored = stream !== null && facing === "user"; // as people know themselves; the network sees what is so
     show();
   }
 
