@@ -5,10 +5,10 @@ class SourceError extends Error {}
 // Browsers refuse canvases beyond this many pixels, the smallest limit (Safari's on phones); larger photos are reduced.
 const MOST_PIXELS = 2 ** 24;
 
-// A file's picture, upright, its levels as stored: Pillow applies no colour profile either.
+// A file's picture, upright (browsers do that by themselves), its levels as stored: Pillow applies no colour profile.
 async function openPhoto(file) {
   try {
-    return await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+    return await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
     throw new SourceError(`${file.name || "This"} is not an image that this browser can read.`);
   }
