@@ -15,6 +15,8 @@ missing() {
         printf 'gcc-arm-none-eabi libnewlib-arm-none-eabi '
     fi
     command -v qemu-system-arm >/dev/null || printf 'qemu-system-arm '
+    command -v clang >/dev/null || printf 'clang '
+    command -v wasm-ld >/dev/null || printf 'lld '
 }
 
 packages=$(missing)
@@ -28,6 +30,7 @@ if [ ! -e "$stamp" ]; then
 fi
 case $packages in *g++*) echo "    without g++ the layers run in plain torch: slower, and tests of the C++ path are skipped" >&2 ;; esac
 case $packages in *arm*) echo "    without the Arm compiler and emulator the firmware tests are skipped" >&2 ;; esac
+case $packages in *clang*|*lld*) echo "    without clang and lld the tests of the browser's page are skipped" >&2 ;; esac
 if [ -n "$packages" ]; then
     echo "    (delete $stamp to try installing them again)" >&2
 fi

@@ -37,6 +37,7 @@ VERBS = {
     "quantize": "turn a trained network into integers",
     "compile": "write an integer network as C that streams rows",
     "firmware": "run a compiled network on an emulated Cortex-M4",
+    "web": "write a page that runs a compiled network in a browser",
 }
 
 WELCOME = f"""\

@@ -132,15 +132,14 @@ def _copy_runtime(folder: Path, *, portable: bool) -> None:
     """The kernels; ``portable``: without assembly and vectors, on every core."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in RUNTIME_FOLDER.iterdir():
-        special = path.suffix == ".S" or path.stem.endswith("_sse2")
+        special = path.suffix == ".S" or path.stem.endswith(("_sse2", "_simd128"))
         if path.suffix in (".c", ".h", ".S") and not (portable and special):
             shutil.copyfile(path, folder / path.name)
     if portable:
         config = folder / "rnp_config.h"
         guard = "#define RNP_CONFIG_H\n"
-        write_text(
-            config, config.read_text().replace(guard, f"{guard}\n#define RNP_USE_M4_DSP 0\n#define RNP_USE_SSE2 0\n")
-        )
+        without = "\n#define RNP_USE_M4_DSP 0\n#define RNP_USE_SSE2 0\n#define RNP_USE_SIMD128 0\n"
+        write_text(config, config.read_text().replace(guard, guard + without))
 
 
 def multiply_adds(node: IntNode) -> int:
@@ -179,14 +178,15 @@ def output_order(plan: Plan, network: IntNetwork) -> list[tuple[int, int]]:
     return order
 
 
-def render(template: str, values: dict[str, Any]) -> str:
-    """Fill in one of the templates; InputError without jinja2."""
+def render(template: str, values: dict[str, Any], folder: Path = _TEMPLATES) -> str:
+    """Fill in one of the templates, HTML with its special characters escaped; InputError without jinja2."""
     try:
         import jinja2
     except ImportError as error:
         raise InputError("compiling needs jinja2: pip install 'rnnpool[compile]'") from error
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=template.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -13,6 +13,8 @@ ARM_OBJDUMP = "arm-none-eabi-objdump"
 ARM_SIZE = "arm-none-eabi-size"
 QEMU = "qemu-system-arm"
 HOST_GCC = "gcc"
+CLANG = "clang"
+WASM_LD = "wasm-ld"
 
 # newlib has to be named: Debian only recommends it, and without it there is no string.h.
 _PACKAGES = {
@@ -22,8 +24,11 @@ _PACKAGES = {
     ARM_SIZE: "binutils-arm-none-eabi",
     QEMU: "qemu-system-arm",
     HOST_GCC: "gcc libc6-dev",
+    CLANG: "clang lld",
+    WASM_LD: "clang lld",
 }
 FIRMWARE_TOOLS = (ARM_GCC, ARM_NM, ARM_OBJDUMP, ARM_SIZE, QEMU)
+WASM_TOOLS = (CLANG, WASM_LD)
 
 
 def find_tool(name: str) -> str:

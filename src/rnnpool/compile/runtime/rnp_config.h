@@ -20,4 +20,13 @@
 #endif
 #endif
 
+/* 1: the same products in WebAssembly's vectors, for browsers. */
+#if !defined(RNP_USE_SIMD128)
+#if defined(__wasm_simd128__)
+#define RNP_USE_SIMD128 1
+#else
+#define RNP_USE_SIMD128 0
+#endif
+#endif
+
 #endif

@@ -21,6 +21,8 @@ void rnp_fastgrnn_first(const rnp_fastgrnn *cell, const int16_t *p0, const int16
 
 #if RNP_USE_SSE2
 #include "rnp_fastgrnn_sse2.h"
+#elif RNP_USE_SIMD128
+#include "rnp_fastgrnn_simd128.h"
 #else
 
 /* Of two units the sums of weights times the states of each lane. */

@@ -5,6 +5,8 @@
 
 #if RNP_USE_SSE2
 #include "rnp_pointwise_sse2.h"
+#elif RNP_USE_SIMD128
+#include "rnp_pointwise_simd128.h"
 #else
 
 /* The word of a channel pair, and the pointer moved on: `bits` is 8, or 4 where two share one. */
