@@ -38,7 +38,7 @@ def test_arguments(changed: dict, words: str) -> None:
     ("x", "words"),
     [
         (torch.zeros(1, 2, 8, 8), r"input has shape \(1, 2, 8, 8\); it must be \(B, 3, H, W\)"),
-        (torch.zeros(3, 8, 8), r"input has shape \(3, 8, 8\); it must be \(B, 3, H, W\)"),
+        (torch.zeros(8, 8), r"input has shape \(8, 8\); it must be \(B, 3, H, W\) or without B"),
         (torch.zeros(1, 3, 1, 8), "input height 1 with padding 1 is smaller than the kernel's 4"),
         (torch.zeros(1, 3, 8, 1), "input width 1 with padding 1 is smaller than the kernel's 4"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"input is torch\.uint8; it must be torch\.float32"),
