@@ -87,7 +87,9 @@ def test_start_from_other_weights(data, tmp_path):
     grey, path = create_model("face-tiny"), tmp_path / "grey.safetensors"
     save_weights(grey, path)
     colour = {"options": {"in_channels": 3}, "init_from": str(path)}
-    with pytest.raises(InputError, match=r"stages\.0\.0\.0\.weight.*shape \(8, 1, 3, 3\) there, \(8, 3, 3, 3\)"):
+    with pytest.raises(
+        InputError, match=r"stages\.0\.0\.0\.weight.*shape \(8, 1, 3, 3\) in its model, face-tiny, and \(8, 3, 3, 3\)"
+    ):
         create_task(recipe(model=colour), data)
     model = create_task(recipe(model={**colour, "init_skip": ["stages.0.0"]}), data).build_model()
     assert torch.equal(model.stages[1][0].state_dict()["body.0.0.weight"], grey.stages[1][0].body[0][0].weight)
