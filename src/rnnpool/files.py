@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -81,3 +81,16 @@ def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_own_folder(folder: Path, names: Iterable[str], what: str, earlier: str, *, is_ours: bool) -> None:
+    """A user's project must not lose files: what is there under ``names`` has to be of an earlier call (``is_ours``).
+
+    Raises:
+        InputError: it is not, or ``folder`` is a file; ``what`` is written and of an ``earlier`` what, for the message.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; {what} is written into a folder")
+    foreign = [name for name in names if (folder / name).exists()]
+    if foreign and not is_ours:
+        raise InputError(f"{folder} holds {foreign[0]}, which is not of an earlier {earlier}; give a folder of its own")

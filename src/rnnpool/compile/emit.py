@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from rnnpool.compile.schedule import CONTEXT_BYTES, LANDS, Plan, plan_arena
 from rnnpool.compile.stage_code import StageCode
 from rnnpool.compile.stages import build_stages
 from rnnpool.errors import InputError
-from rnnpool.files import write_text
+from rnnpool.files import check_own_folder, write_text
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.head import SCORE, IntHead
 from rnnpool.integer.network import ChannelScales, IntNetwork, IntNode
@@ -81,7 +81,8 @@ def compile_network(
         raise InputError(f"name is {prefix!r}; a C identifier has to begin with a letter")
     files = {"network.h.j2": f"{prefix}.h", "network.c.j2": f"{prefix}.c"}
     files |= {f"{name}.j2": name for name in ("README.md", "Makefile", "CMakeLists.txt")}
-    _check_folder(folder, files.values())
+    is_ours = (folder / "runtime" / "rnp.h").is_file()  # an earlier call leaves its kernels beside the rest
+    check_own_folder(folder, files.values(), "the C", "compile", is_ours=is_ours)
     plan = plan_arena(build_stages(network), cuts)
     emitter = StageCode(network, plan)
     stages = [emitter.stage(stage) for stage in plan.stages]
@@ -119,20 +120,11 @@ def compile_network(
     return Compiled(folder, prefix, plan, kind_of_results(network, head), head)
 
 
-def _check_folder(folder: Path, names: Iterable[str]) -> None:
-    """A user's project must not lose its README or Makefile; what an earlier call wrote has kernels beside it."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; the C is written into a folder")
-    foreign = [name for name in names if (folder / name).exists()]
-    if foreign and not (folder / "runtime" / "rnp.h").is_file():
-        raise InputError(f"{folder} holds {foreign[0]}, which is not of an earlier compile; give a folder of its own")
-
-
 def _copy_runtime(folder: Path, *, portable: bool) -> None:
     """The kernels; ``portable``: without assembly and vectors, on every core."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in RUNTIME_FOLDER.iterdir():
-        special = path.suffix == ".S" or path.stem.endswith(("_sse2", "_simd128"))
+        special = path.suffix == ".S" or path.stem.endswith(("_sse2", "_simd128", "_vector"))
         if path.suffix in (".c", ".h", ".S") and not (portable and special):
             shutil.copyfile(path, folder / path.name)
     if portable:

@@ -13,8 +13,7 @@ import numpy as np
 
 from rnnpool.compile.emit import USUAL_THRESHOLD, render
 from rnnpool.compile.results import DETECTION
-from rnnpool.errors import InputError
-from rnnpool.files import atomic_path, write_text
+from rnnpool.files import atomic_path, check_own_folder, write_text
 from rnnpool.integer.head import POSITION, SCORE
 from rnnpool.integer.network import ChannelScales
 from rnnpool.web.module import TEMPLATES, Module
@@ -54,7 +53,7 @@ def write_page(module: Module, folder: Path) -> list[Path]:
         "page.js": "\n".join(script),
     }
     wasm = folder / f"{module.name}.wasm"
-    check_folder(folder, [*texts, wasm.name])
+    check_own_folder(folder, [*texts, wasm.name], "the page", "page", is_ours=_is_ours(folder / "index.html"))
     with atomic_path(wasm) as temporary:
         temporary.write_bytes(module.wasm)
     for name in reversed(texts):  # index.html last: where it is, all of the page is
@@ -62,16 +61,8 @@ def write_page(module: Module, folder: Path) -> list[Path]:
     return [*(folder / name for name in texts), wasm]
 
 
-def check_folder(folder: Path, names: list[str]) -> None:
-    """A user's own site must not lose its files; InputError unless those there are of an earlier call, or none."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; the page is written into a folder")
-    index = folder / "index.html"
-    if index.is_file() and GENERATOR in index.read_text(encoding="utf-8", errors="replace"):
-        return
-    for name in names:
-        if (folder / name).exists():
-            raise InputError(f"{folder} holds {name}, which is not of an earlier page; give a folder of its own")
+def _is_ours(index: Path) -> bool:
+    return index.is_file() and GENERATOR in index.read_text(encoding="utf-8", errors="replace")
 
 
 def describe(module: Module) -> dict[str, Any]:

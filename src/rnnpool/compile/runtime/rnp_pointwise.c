@@ -3,10 +3,8 @@
 
 #if !RNP_USE_M4_DSP
 
-#if RNP_USE_SSE2
-#include "rnp_pointwise_sse2.h"
-#elif RNP_USE_SIMD128
-#include "rnp_pointwise_simd128.h"
+#if RNP_USE_SSE2 || RNP_USE_SIMD128
+#include "rnp_pointwise_vector.h"
 #else
 
 /* The word of a channel pair, and the pointer moved on: `bits` is 8, or 4 where two share one. */

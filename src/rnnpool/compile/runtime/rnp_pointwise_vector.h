@@ -1,24 +1,26 @@
-/* The products of rnp_pointwise.c for x86, 4 pixels in a vector: PMADDWD is the Cortex-M4's SMLAD, so that here, too, one
- * word of weights feeds both sums. */
-#ifndef RNP_POINTWISE_SSE2_H
-#define RNP_POINTWISE_SSE2_H
+/* The products of rnp_pointwise.c where there are vectors, 4 pixels in each: one word of weights feeds both sums, as on
+ * the Cortex-M4. */
+#ifndef RNP_POINTWISE_VECTOR_H
+#define RNP_POINTWISE_VECTOR_H
 
 #include "rnp_pointwise.h"
 
-#include <emmintrin.h>
+#if RNP_USE_SSE2
+#include "rnp_vector_sse2.h"
+#else
+#include "rnp_vector_simd128.h"
+#endif
 
 /* 256 * A + B and B of 4 pixels, modulo 2^32. */
 typedef struct {
-    __m128i both;
-    __m128i b;
+    rnp_vector both;
+    rnp_vector b;
 } sums;
 
 static inline sums add_word(sums sum, const int16_t *tile, uint32_t word) {
-    const __m128i pixels = _mm_loadu_si128((const __m128i *)(const void *)tile);
-    const __m128i weights = _mm_set1_epi32((int32_t)word);
-    const __m128i low_bytes = _mm_srai_epi16(_mm_slli_epi16(weights, 8), 8);
-    sum.both = _mm_add_epi32(sum.both, _mm_madd_epi16(pixels, weights));
-    sum.b = _mm_add_epi32(sum.b, _mm_madd_epi16(pixels, low_bytes));
+    const rnp_vector pixels = rnp_load(tile), weights = rnp_splat(word);
+    sum.both = rnp_add_dot(sum.both, pixels, weights);
+    sum.b = rnp_add_dot(sum.b, pixels, rnp_low_bytes(weights));
     return sum;
 }
 
@@ -26,7 +28,7 @@ static inline sums add_word(sums sum, const int16_t *tile, uint32_t word) {
 static inline const uint32_t *accumulate_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in,
                                               int32_t bits, int32_t a[RNP_TILE_PIXELS], int32_t b[RNP_TILE_PIXELS]) {
     const uint32_t low_halves = UINT32_C(0x0F0F0F0F);
-    sums sum = {_mm_set1_epi32((int32_t)weights[0]), _mm_set1_epi32((int32_t)weights[1])};
+    sums sum = {rnp_splat(weights[0]), rnp_splat(weights[1])};
     weights += 2;
     for (int32_t channel = 0; channel < channels_in; channel += 4) {
         uint32_t first = *weights++, second;
@@ -40,8 +42,8 @@ static inline const uint32_t *accumulate_pair(const int16_t *tile, const uint32_
         sum = add_word(sum, tile + 2 * RNP_TILE_PIXELS, second);
         tile += 4 * RNP_TILE_PIXELS;
     }
-    _mm_storeu_si128((__m128i *)(void *)a, _mm_srai_epi32(_mm_sub_epi32(sum.both, sum.b), 8));
-    _mm_storeu_si128((__m128i *)(void *)b, sum.b);
+    rnp_store(a, rnp_difference_high(sum.both, sum.b));
+    rnp_store(b, sum.b);
     return weights;
 }
 
