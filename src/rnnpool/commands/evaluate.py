@@ -168,7 +168,7 @@ def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:
     asked = args.split_seed
     if dataset == "scut" and trained is not None and asked not in (None, trained):
         _to_stderr(f"rnnpool: {args.weights} was trained with split_seed {trained}: images of this split trained it")
-    return next((seed for seed in (asked, trained) if seed is not None), 0)
+    return asked if asked is not None else trained or 0
 
 
 def _of_predictions(

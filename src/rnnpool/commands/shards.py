@@ -29,12 +29,11 @@ def run(args: argparse.Namespace) -> int:
     if args.megabytes < 1:
         raise InputError(f"--megabytes {args.megabytes}: it must be 1 or more")
     parts = sorted(parts_of(args.folder), key=lambda part: part != "train")  # the others' classes are those of train
-    for part in parts[1:] if parts[0] == "train" else []:  # before the first is packed
-        image_folder(args.folder, part, classes=image_folder(args.folder, "train").classes)
-    classes = None
+    classes = image_folder(args.folder, "train").classes if parts[0] == "train" else None
+    for part in parts[1:] if classes else []:  # an error comes before the first is packed
+        image_folder(args.folder, part, classes=classes)
     for part in parts:
         index = pack(args.folder, part, args.out, classes=classes, megabytes=args.megabytes, seed=args.seed)
-        classes = index.classes if part == "train" else classes
         name, images = ALL if part == "." else part, len(index.places)
         print(f"{name}: {images:,} images of {len(index.classes)} classes in {len(index.shards)} shards")
     return 0

@@ -12,16 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from rnnpool.errors import InputError
-from rnnpool.nn.projection import project
+from rnnpool.nn.projection import linear, project
 
 GATES = ("smooth", "piecewise")
 INITS = ("reference", "orthogonal")
 State = tuple[Tensor, ...]
-
-
-def linear(weight: Tensor, x: Tensor) -> Tensor:
-    """weight (out, in) times the channels of x (B, in, n, I) -> (B, out, n, I)."""
-    return torch.matmul(weight, x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 # Asked once: torch.compile cannot follow the question.

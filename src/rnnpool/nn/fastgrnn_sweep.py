@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from rnnpool.nn import cuda, native
-from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values, linear
+from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values
+from rnnpool.nn.projection import linear
 
 Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
 Step = tuple[Tensor, Tensor, Tensor]  # z, c and h after a step, each (B, h, n, I)

@@ -13,11 +13,16 @@ from torch import Tensor
 from rnnpool.nn import native
 
 
+def linear(weight: Tensor, x: Tensor) -> Tensor:
+    """weight (out, in) times the channels of x (B, in, n, I) -> (B, out, n, I), as a product of matrices."""
+    return torch.matmul(weight, x.flatten(2)).unflatten(2, x.shape[2:])
+
+
 def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
     """weight (o, c) times the first rows and columns of x (B, c, H, W) -> (B, o, height, width)."""
     if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
         # Inductor (2.14) lays maps of a convolution out with channels last, and fails where their sizes vary.
-        return torch.matmul(weight, x[:, :, :height, :width].flatten(2)).unflatten(2, (height, width))
+        return linear(weight, x[:, :, :height, :width])
     compiling = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
     if not compiling and x.dtype == weight.dtype and x.stride(3) == 1 and native.available(x):
         return Projection.apply(x, weight, height, width)
