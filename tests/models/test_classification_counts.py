@@ -89,6 +89,13 @@ def test_the_last_rnnpool_adds_its_formula() -> None:
         assert parameters(f"{name}-last") - parameters(name) == added
 
 
+def behind(channels: int) -> int:
+    """Parameters of MobileNetV2's 1x1 to ``channels`` and of the first block behind it, which expands them sixfold."""
+    expanded = 6 * channels
+    block = channels * expanded + bn(expanded) + 9 * expanded + bn(expanded) + expanded * 64 + bn(64)
+    return 32 * channels + bn(channels) + block
+
+
 def test_the_strided_rival_by_its_formula() -> None:
     """Table 1: a convolution 32 -> 64, 6 x 6, stride 4, where RNNPool(6, 16) was."""
     rnnpool = fastgrnn(32, 16) + fastgrnn(16, 16)
@@ -97,6 +104,7 @@ def test_the_strided_rival_by_its_formula() -> None:
     pooled = 32 * 64 + bn(64)
     for kind in ("avg", "max"):
         assert parameters(f"mobilenet_v2-{kind}") - parameters("mobilenet_v2-rnnpool") == pooled - rnnpool
+    assert parameters("mobilenet_v2-max", channels=128) - parameters("mobilenet_v2-max") == behind(128) - behind(64)
     # two bidirectional GRUs of 32 a direction, over 4 * 4 * 32 inputs, then over 64 (torch's GRU has two biases)
     renet = 2 * 3 * (32 * 512 + 32 * 32 + 2 * 32) + 2 * 3 * (32 * 64 + 32 * 32 + 2 * 32)
     assert parameters("mobilenet_v2-renet") - parameters("mobilenet_v2-rnnpool") == renet - rnnpool

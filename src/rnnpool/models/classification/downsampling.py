@@ -28,9 +28,9 @@ class Site:
         return 4 * self.hidden
 
 
-def rival(kind: str, site: Site, c_in: int, act: str) -> nn.Module:
-    """The layer ``kind`` of RIVALS: (B, c_in, H, W) -> (B, site.channels, H / stride, W / stride)."""
-    c, s = site.channels, site.stride
+def rival(kind: str, site: Site, c_in: int, channels: int, act: str) -> nn.Module:
+    """The layer ``kind`` of RIVALS: (B, c_in, H, W) -> (B, channels, H / stride, W / stride)."""
+    c, s = channels, site.stride
     if kind in ("avg", "max"):
         pool = nn.AvgPool2d(s, s) if kind == "avg" else nn.MaxPool2d(s, s)
         return nn.Sequential(pool, ConvNormAct(c_in, c, 1, act=act))

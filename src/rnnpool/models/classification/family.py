@@ -73,18 +73,24 @@ def build(
     in_channels: int,
     input_size: Size,
     dropout: float,
-    options: PoolOptions,
+    options: PoolOptions | None = None,
+    channels: int | None = None,
     backbone_weights: Weights | None,
 ) -> Classifier:
     """The network of a family with ``middle`` ("base", "rnnpool" or one of RIVALS) after its stem.
 
     Args:
+        options: of the RNNPool in the middle; None is the family's own.
+        channels: of a rival's output; None is as many as the family's own RNNPool has.
         last: the last pooling is an RNNPool with hidden sizes of a quarter of the map's channels.
         backbone_weights: see ``transfer_backbone``.
     """
+    options = options or PoolOptions()
     height, width_px = (input_size, input_size) if isinstance(input_size, int) else input_size
     size = (height, width_px)
-    for name, value in (("num_classes", num_classes), ("in_channels", in_channels), ("input_size", min(size))):
+    width_after = family.site.channels if channels is None else channels
+    numbers = {"num_classes": num_classes, "in_channels": in_channels, "channels": width_after}
+    for name, value in (numbers | {"input_size": min(size)}).items():
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name} is {value!r}; it must be a positive integer")
     stem = family.stem if middle != "base" or family.base_stem is None else family.base_stem
@@ -98,8 +104,8 @@ def build(
         layers |= dict(zip(_pool_names(options), pools, strict=True))
         tail = _tail_after(family, options.stride)
     else:
-        layers |= {"downsample": rival(middle, family.site, width, family.act)}
-        width = family.site.channels
+        layers |= {"downsample": rival(middle, family.site, width, width_after, family.act)}
+        width = width_after
     modules, width = build_named(tail, width, family.act)
     features = nn.Sequential()
     for name, module in (layers | modules).items():
@@ -169,16 +175,17 @@ def register_network(
     family: Family, name: str, summary: str, middle: str, last: bool, options: PoolOptions | None = None
 ) -> None:
     """Add one network of a family to the registry; see ``build`` for ``middle`` and ``last``."""
-    builder = (
-        _rnnpool_builder(family, last, options or PoolOptions())
-        if middle == "rnnpool"
-        else _builder(family, middle, last)
-    )
+    if middle == "base":
+        builder = _base_builder(family, last)
+    elif middle == "rnnpool":
+        builder = _rnnpool_builder(family, last, options or PoolOptions())
+    else:
+        builder = _rival_builder(family, middle, last)
     size = (3, family.input_size, family.input_size)
     register(name, summary=summary, task="classification", input_size=size)(builder)
 
 
-def _builder(family: Family, middle: str, last: bool) -> Builder:
+def _base_builder(family: Family, last: bool) -> Builder:
     def builder(
         num_classes: int = family.num_classes,
         in_channels: int = 3,
@@ -187,12 +194,33 @@ def _builder(family: Family, middle: str, last: bool) -> Builder:
         backbone_weights: Weights | None = None,
     ) -> Classifier:
         return build(
-            *(family, middle, last),
+            *(family, "base", last),
             num_classes=num_classes,
             in_channels=in_channels,
             input_size=input_size,
             dropout=dropout,
-            options=PoolOptions(),
+            backbone_weights=backbone_weights,
+        )
+
+    return builder
+
+
+def _rival_builder(family: Family, kind: str, last: bool) -> Builder:
+    def builder(
+        num_classes: int = family.num_classes,
+        in_channels: int = 3,
+        input_size: Size = family.input_size,
+        dropout: float = family.dropout,
+        backbone_weights: Weights | None = None,
+        channels: int | None = None,
+    ) -> Classifier:
+        return build(
+            *(family, kind, last),
+            num_classes=num_classes,
+            in_channels=in_channels,
+            input_size=input_size,
+            dropout=dropout,
+            channels=channels,
             backbone_weights=backbone_weights,
         )
 
