@@ -1,5 +1,6 @@
 """What RNNPool2d refuses: each message names the argument, its value, and what it may be."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,3 +59,9 @@ def test_integers_are_refused_under_autocast_too() -> None:
 def test_the_smallest_image_gives_one_patch() -> None:
     assert RNNPool2d(**SIZES)(torch.zeros(1, 3, 4, 4)).shape == (1, 20, 1, 1)
     assert RNNPool2d(**SIZES, padding=1)(torch.zeros(1, 3, 2, 2)).shape == (1, 20, 1, 1)
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    layer = RNNPool2d(*np.array([3, 4, 5, 4]), stride=(np.int32(2), 3), padding=np.uint8(1))
+    assert layer.extra_repr() == RNNPool2d(3, 4, 5, 4, (2, 3), 1).extra_repr()
+    assert type(layer.out_channels) is int

@@ -82,11 +82,13 @@ def synthetic_images(config: Synthetic, count: int, seed: int) -> LabelledImages
     """``count`` pictures with their classes: numbers, or with ``multi_label`` 0 and 1 for each class."""
     if count < 1:
         raise InputError(f"the number of synthetic pictures is {count}; it must be at least 1")
-    drawn = [picture(config, seed, index) for index in range(count)]
-    held = np.stack([labels for _, labels in drawn])
+    pictures = np.empty((count, config.size, config.size, config.channels), np.uint8)
+    held = np.empty((count, len(config.classes)), bool)
+    for index in range(count):
+        pictures[index], held[index] = picture(config, seed, index)
     targets = held.astype(np.float32) if config.multi_label else held.argmax(axis=1)
     names = [f"{config.kind} {index} of seed {seed}" for index in range(count)]
-    return LabelledImages(_Drawn(np.stack([pixels for pixels, _ in drawn])), names, config.classes, targets)
+    return LabelledImages(_Drawn(pictures), names, config.classes, targets)
 
 
 def picture(config: Synthetic, seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ all patches that contain the row; a column's likewise; W of a summary once. Equa
 rounding, gradients too.
 """
 
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -64,9 +65,8 @@ class RNNPool2d(nn.Module):
         init: str = "reference",
     ) -> None:
         super().__init__()
-        for name, value in (("in_channels", in_channels), ("hidden1", hidden1), ("hidden2", hidden2)):
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} is {value!r}; it must be a positive integer")
+        in_channels = _positive("in_channels", in_channels)
+        hidden1, hidden2 = _positive("hidden1", hidden1), _positive("hidden2", hidden2)
         if cell not in CELLS:
             raise InputError(f"cell is {cell!r}; it may be one of {', '.join(CELLS)}")
         if cell != "fastgrnn" and (gates != "smooth" or trainable_mix or init != "reference"):
@@ -129,8 +129,14 @@ def _replicate(y: Tensor) -> Tensor:
     return torch.cat([y, y[:, :, :, -1:]], dim=3)
 
 
+def _positive(name: str, value: int) -> int:
+    if not hasattr(value, "__index__") or operator.index(value) < 1:
+        raise InputError(f"{name} is {value!r}; it must be a positive integer")
+    return operator.index(value)  # an int of NumPy's integers
+
+
 def _pair(name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(pair) != 2 or not all(isinstance(entry, int) and entry >= minimum for entry in pair):
+    if len(pair) != 2 or not all(hasattr(entry, "__index__") and operator.index(entry) >= minimum for entry in pair):
         raise InputError(f"{name} is {value!r}; it must be an integer >= {minimum} or a pair of them")
-    return pair
+    return operator.index(pair[0]), operator.index(pair[1])
