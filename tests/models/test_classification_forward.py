@@ -139,6 +139,15 @@ def test_a_stride_that_the_tail_cannot_make_up_for_is_named() -> None:
         on_meta("mobilenet_v2-rnnpool", stride=2)
 
 
+def test_channels_are_those_of_a_rival() -> None:
+    rival = on_meta("mobilenet_v2-max", channels=24).features.downsample
+    assert output_shape(rival, (1, 32, 112, 112)) == (1, 24, 28, 28)
+    with pytest.raises(InputError, match="channels is 0; it must be a positive integer"):
+        on_meta("mobilenet_v2-max", channels=0)
+    with pytest.raises(InputError, match="channels is 64; mobilenet_v2 has nothing in place of its early blocks"):
+        on_meta("mobilenet_v2", channels=64)
+
+
 def test_inputs_of_another_shape_are_named() -> None:
     network = create_model("mobilenet_v1_025")
     with pytest.raises(InputError, match=r"\(2, 1, 96, 96\); expected \(B, 3, H, W\)"):

@@ -93,6 +93,8 @@ def build(
     for name, value in (numbers | {"input_size": min(size)}).items():
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name} is {value!r}; it must be a positive integer")
+    if middle == "base" and channels is not None:
+        raise InputError(f"channels is {channels}; {family.name} has nothing in place of its early blocks to take it")
     stem = family.stem if middle != "base" or family.base_stem is None else family.base_stem
     layers, width = build_named(stem, in_channels, family.act)
     tail = family.tail
@@ -175,37 +177,16 @@ def register_network(
     family: Family, name: str, summary: str, middle: str, last: bool, options: PoolOptions | None = None
 ) -> None:
     """Add one network of a family to the registry; see ``build`` for ``middle`` and ``last``."""
-    if middle == "base":
-        builder = _base_builder(family, last)
-    elif middle == "rnnpool":
-        builder = _rnnpool_builder(family, last, options or PoolOptions())
-    else:
-        builder = _rival_builder(family, middle, last)
+    builder = (
+        _rnnpool_builder(family, last, options or PoolOptions())
+        if middle == "rnnpool"
+        else _builder(family, middle, last)
+    )
     size = (3, family.input_size, family.input_size)
     register(name, summary=summary, task="classification", input_size=size)(builder)
 
 
-def _base_builder(family: Family, last: bool) -> Builder:
-    def builder(
-        num_classes: int = family.num_classes,
-        in_channels: int = 3,
-        input_size: Size = family.input_size,
-        dropout: float = family.dropout,
-        backbone_weights: Weights | None = None,
-    ) -> Classifier:
-        return build(
-            *(family, "base", last),
-            num_classes=num_classes,
-            in_channels=in_channels,
-            input_size=input_size,
-            dropout=dropout,
-            backbone_weights=backbone_weights,
-        )
-
-    return builder
-
-
-def _rival_builder(family: Family, kind: str, last: bool) -> Builder:
+def _builder(family: Family, middle: str, last: bool) -> Builder:
     def builder(
         num_classes: int = family.num_classes,
         in_channels: int = 3,
@@ -215,7 +196,7 @@ def _rival_builder(family: Family, kind: str, last: bool) -> Builder:
         channels: int | None = None,
     ) -> Classifier:
         return build(
-            *(family, kind, last),
+            *(family, middle, last),
             num_classes=num_classes,
             in_channels=in_channels,
             input_size=input_size,
