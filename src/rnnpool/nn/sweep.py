@@ -62,12 +62,16 @@ def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool)
 
 
 def step_input(p: Tensor, position: int, kernel: int, stride: int) -> Tensor:
-    """The view (B, g*h, n, I) of every window's ``position``-th entry."""
-    windows = (p.shape[2] - kernel) // stride + 1
-    return p[:, :, position : position + (windows - 1) * stride + 1 : stride]
+    """The view (B, g*h, n, I) of every window's ``position``-th entry.
+
+    It ends where the last position that a window may start at has its entry; ``torch.export`` can tell that this lies
+    within any length, which it cannot of an end computed from the number of windows.
+    """
+    return p[:, :, position : p.shape[2] - (kernel - 1 - position) : stride]
 
 
 def _sweep_steps(p: Tensor, cell: Cell, kernel: int, stride: int, order: range) -> Tensor:
+    p = p.contiguous()
     state: State | None = None
     for position in order:
         state = cell.step(step_input(p, position, kernel, stride), state)
