@@ -64,7 +64,8 @@ class FastGRNNCell(Cell):
         trainable_mix: zeta and nu become sigmoids of trainable scalars, as in the reference code; otherwise 1 and 0,
             as in the paper.
         init: "reference" draws W, U from 0.1 * N(0, 1) and sets both biases to 1. "orthogonal" makes U orthogonal,
-            W ``input_scale`` * N(0, 1), b_z 2 and b_h 0: a longer memory at the start, which trains faster.
+            W ``input_scale`` * N(0, 1), b_h 0 and b_z such that z starts near 0.88, which is 2 for smooth gates: a
+            longer memory at the start, which trains faster.
     """
 
     gate_count = 1
@@ -100,7 +101,9 @@ class FastGRNNCell(Cell):
             nn.init.normal_(self.weight_hidden, std=0.1)
         else:
             nn.init.orthogonal_(self.weight_hidden)
-        nn.init.constant_(self.bias_gate, 1.0 if reference else 2.0)
+        # sigmoid(2) is 0.88. A piecewise gate is that at 0.76; at 2 it would be shut, z = 1 without a gradient.
+        long_memory = 2.0 if self.gates == "smooth" else 0.76
+        nn.init.constant_(self.bias_gate, 1.0 if reference else long_memory)
         nn.init.constant_(self.bias_candidate, 1.0 if reference else 0.0)
         if self.trainable_mix:
             nn.init.constant_(self.raw_zeta, 13.8)
