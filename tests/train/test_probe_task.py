@@ -80,3 +80,11 @@ def test_what_is_refused(tmp_path):
         create_task(recipe(data={"size": 32}), tmp_path)
     with pytest.raises(InputError, match="need one class a picture"):
         create_task(recipe({"multi_label": True}, {"mixup": 0.2}), tmp_path)
+
+
+def test_pictures_are_evaluated_as_they_are_drawn(tmp_path):
+    """Whole and at their size, as they are trained on."""
+    task = create_task(recipe(), tmp_path)
+    for images, whole in ((task.val, task.val.images), (task.samples, task.samples.images)):
+        pixels, _ = images.batch([(0, index) for index in range(3)])
+        assert torch.equal(pixels, torch.from_numpy(whole.pixels.pictures[:3]).permute(0, 3, 1, 2))

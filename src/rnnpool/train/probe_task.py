@@ -21,6 +21,7 @@ from rnnpool.train.task import Batch
 class DataRecipe(View, BatchRecipe):
     """The pictures are drawn when the run begins; nothing is read from ``--data``. ``size`` is theirs, too."""
 
+    test_crop: float = 1.0  # the whole picture, as it is trained on
     synthetic: Synthetic = field(default_factory=Synthetic)
     train_images: int = 20000
     val_images: int = 5000
