@@ -17,6 +17,7 @@ from torch import Tensor
 from rnnpool.nn import cuda, native
 from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values
 from rnnpool.nn.projection import linear
+from rnnpool.nn.windows import entries
 
 Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
 Step = tuple[Tensor, Tensor, Tensor]  # z, c and h after a step, each (B, h, n, I)
@@ -134,8 +135,7 @@ _operator.register_autograd(_operator_backward, setup_context=_setup)
 
 def _orders(kernel: int, stride: int, directions: int, p: Tensor) -> list[list[slice]]:
     """For each direction, the slice of dim 2 that every window reads at each step."""
-    span = (p.shape[2] - kernel) // stride * stride + 1
-    forward = [slice(position, position + span, stride) for position in range(kernel)]
+    forward = [entries(p.shape[2], position, kernel, stride) for position in range(kernel)]
     return [forward, forward[::-1]][:directions]
 
 

@@ -129,14 +129,23 @@ def _replicate(y: Tensor) -> Tensor:
     return torch.cat([y, y[:, :, :, -1:]], dim=3)
 
 
+def _integer(value: object) -> int:
+    """An integer, NumPy's too, as an int; -1, which no argument may be, for anything else."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return -1
+
+
 def _positive(name: str, value: int) -> int:
-    if not hasattr(value, "__index__") or operator.index(value) < 1:
+    number = _integer(value)
+    if number < 1:
         raise InputError(f"{name} is {value!r}; it must be a positive integer")
-    return operator.index(value)  # an int of NumPy's integers
+    return number
 
 
 def _pair(name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
-    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(pair) != 2 or not all(hasattr(entry, "__index__") and operator.index(entry) >= minimum for entry in pair):
+    pair = [_integer(entry) for entry in (value if isinstance(value, Sequence) else (value, value))]
+    if len(pair) != 2 or min(pair) < minimum:
         raise InputError(f"{name} is {value!r}; it must be an integer >= {minimum} or a pair of them")
-    return operator.index(pair[0]), operator.index(pair[1])
+    return pair[0], pair[1]

@@ -15,6 +15,7 @@ from torch import Tensor
 from rnnpool.errors import InputError
 from rnnpool.nn.cells import Cell, FastGRNNCell, State, autocasting
 from rnnpool.nn.fastgrnn_sweep import fastgrnn_sweep
+from rnnpool.nn.windows import entries
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -55,6 +56,8 @@ def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool)
     exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
     if isinstance(cell, FastGRNNCell) and not exporting and not fusing:
         return fastgrnn_sweep(p, cell, kernel, stride, bidirectional)
+    # Of a transposed map torch.export cannot tell how the results of a step lie in memory, once sizes vary.
+    p = p.contiguous()
     forward = _sweep_steps(p, cell, kernel, stride, range(kernel))
     if not bidirectional:
         return forward
@@ -62,16 +65,11 @@ def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool)
 
 
 def step_input(p: Tensor, position: int, kernel: int, stride: int) -> Tensor:
-    """The view (B, g*h, n, I) of every window's ``position``-th entry.
-
-    It ends where the last position that a window may start at has its entry; ``torch.export`` can tell that this lies
-    within any length, which it cannot of an end computed from the number of windows.
-    """
-    return p[:, :, position : p.shape[2] - (kernel - 1 - position) : stride]
+    """The view (B, g*h, n, I) of every window's ``position``-th entry."""
+    return p[:, :, entries(p.shape[2], position, kernel, stride)]
 
 
 def _sweep_steps(p: Tensor, cell: Cell, kernel: int, stride: int, order: range) -> Tensor:
-    p = p.contiguous()
     state: State | None = None
     for position in order:
         state = cell.step(step_input(p, position, kernel, stride), state)
