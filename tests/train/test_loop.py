@@ -76,6 +76,20 @@ def test_of_evaluations_that_tie_the_last_is_the_best(tmp_path):
     assert all(torch.equal(value, final[key]) for key, value in best.items())
 
 
+def test_an_evaluation_that_fails_costs_nothing_that_was_trained(tmp_path, unbroken):
+    def fail(model):
+        raise InputError("pictures/val/a.png cannot be decoded")
+
+    task = ToyTask()
+    task.evaluate = fail
+    with pytest.raises(InputError, match="a.png"):
+        train(toy_recipe(), task, tmp_path)
+    assert load_checkpoint(tmp_path / LAST)["step"] == 10
+    assert train(toy_recipe(), ToyTask(), tmp_path, resume=True).metrics
+    assert [entry["images"] for entry in lines(tmp_path) if entry["kind"] == "evaluation"] == [80, 160, 240, 320, 400]
+    assert_same_weights(tmp_path, unbroken)
+
+
 def test_the_log_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
     """Else a power cut could leave a run that is done, and has no evaluation."""
     synced = []

@@ -184,6 +184,7 @@ class _Run:
         due = self.step == self.total_steps or self.step % every == 0
         if not due or self.step <= self.evaluated_step:
             return
+        self._save()  # an evaluation that fails, say on a damaged picture, must not cost what was trained
         if self.fabric.is_global_zero:
             begun = time.perf_counter()
             model = self.learner.shipped()
