@@ -64,6 +64,17 @@ def test_bfloat16_throughout(options: dict) -> None:
     torch.testing.assert_close(y.float(), layer(x), rtol=0, atol=5e-2)
 
 
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_bfloat16_weights_under_autocast(options: dict) -> None:
+    """States are float32 there too."""
+    layer, x = layer_of(options), image()
+    half = copy.deepcopy(layer).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = half(x.bfloat16())
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, layer(x), rtol=0, atol=2e-2)
+
+
 @pytest.mark.usefixtures("path")
 def test_channels_last() -> None:
     layer, x = layer_of(), image()
@@ -201,3 +212,18 @@ def test_meta_device_tells_the_shape() -> None:
     with torch.device("meta"):
         layer = RNNPool2d(3, 8, 5, (6, 4), (4, 2), output_padding="replicate")
         assert layer(torch.empty(2, 3, 30, 20)).shape == (2, 20, 8, 10)
+
+
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_a_layer_made_without_memory_is_filled_later(options: dict) -> None:
+    """By weights of a file, or from the start, as layers of sharded networks are."""
+    layer, x = layer_of(options), image()
+    with torch.device("meta"):
+        loaded, fresh = layer_of(options), layer_of(options)
+    loaded.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(loaded(x), layer(x))
+    fresh.to_empty(device="cpu")
+    torch.manual_seed(0)
+    for cell in (fresh.rnn1, fresh.rnn2):
+        cell.reset_parameters()
+    assert torch.equal(fresh(x), layer(x))

@@ -15,7 +15,8 @@ from rnnpool.nn import native
 
 def linear(weight: Tensor, x: Tensor) -> Tensor:
     """weight (out, in) times the channels of x (B, in, n, I) -> (B, out, n, I), as a product of matrices."""
-    return torch.matmul(weight, x.flatten(2)).unflatten(2, x.shape[2:])
+    # Weights of half a state's precision under autocast serve in the state's.
+    return torch.matmul(weight.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:

@@ -95,12 +95,12 @@ class RNNPool2d(nn.Module):
         if not torch.compiler.is_compiling():  # which would have to divide sizes that vary
             # Rows and columns beyond the last patch are not projected either.
             height, width = (height - kh) // sh * sh + kh, (width - kw) // sw * sw + kw
-        p = self.rnn1.project(x, (height, width))  # (B, h1, H, W)
+        p = self.rnn1(x, (height, width))  # (B, h1, H, W)
         rows = sweep(p.transpose(2, 3), self.rnn1, kw, sw)  # (B, h1, OW, H): each row, for every window of columns
-        rows = self.rnn2.project(rows).transpose(2, 3)  # (B, h2, H, OW)
+        rows = self.rnn2(rows).transpose(2, 3)  # (B, h2, H, OW)
         rows = sweep(rows, self.rnn2, kh, sh, bidirectional=True)  # (B, 2*h2, OH, OW)
         columns = sweep(p, self.rnn1, kh, sh)  # (B, h1, OH, W)
-        columns = self.rnn2.project(columns).transpose(2, 3)  # (B, h2, W, OH)
+        columns = self.rnn2(columns).transpose(2, 3)  # (B, h2, W, OH)
         columns = sweep(columns, self.rnn2, kw, sw, bidirectional=True)  # (B, 2*h2, OW, OH)
         y = torch.cat([rows, columns.transpose(2, 3)], dim=1)  # (B, 4*h2, OH, OW)
         return _replicate(y) if self.output_padding == "replicate" else y

@@ -24,7 +24,7 @@ def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool =
     """Last states over windows of ``kernel`` positions every ``stride`` along dim 2.
 
     Args:
-        p: (B, g*h, L, I), what ``cell.project`` gave for a map with the swept axis third and I lines fourth; any
+        p: (B, g*h, L, I), what ``cell(map)`` gave for a map with the swept axis third and I lines fourth; any
             strides. Under autocast the sweep runs in float32: a state that is a product of many gates needs the
             mantissa.
         cell: the recurrent cell; every window starts from the zero state.

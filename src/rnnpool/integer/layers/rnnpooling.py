@@ -140,13 +140,13 @@ def _cell(cell: torch.nn.Module, seen: Range | None, least_step: NDArray[np.floa
 def _pre_activations(module: RNNPool2d, x: Tensor) -> Iterator[tuple[int, Tensor]]:
     """(0 for RNN1 or 1 for RNN2, W x + U h (B, h, windows, lines)) of every step of every sweep."""
     (kh, kw), (sh, sw), (ph, pw) = module.kernel_size, module.stride, module.padding
-    p = module.rnn1.project(F.pad(x, (pw, pw, ph, ph)))  # (B, h1, H, W)
+    p = module.rnn1(F.pad(x, (pw, pw, ph, ph)))  # (B, h1, H, W)
     for lines, (k1, s1), (k2, s2) in (
         (p.transpose(2, 3), (kw, sw), (kh, sh)),  # rows, along W
         (p, (kh, sh), (kw, sw)),  # columns, along H
     ):
         state = yield from _sweep(0, module.rnn1, lines, k1, s1, backward=False)
-        summaries = module.rnn2.project(state).transpose(2, 3)
+        summaries = module.rnn2(state).transpose(2, 3)
         for backward in (False, True):
             yield from _sweep(1, module.rnn2, summaries, k2, s2, backward=backward)
 
