@@ -26,7 +26,9 @@ from rnnpool.integer.recurrent import (
 from rnnpool.integer.rnnpool2d import IntRNNPool, output_scales
 from rnnpool.integer.tensors import ChannelScales, Quantisation
 from rnnpool.nn import RNNPool2d
-from rnnpool.nn.cells import FastGRNNCell, linear
+from rnnpool.nn.cells import FastGRNNCell, State
+from rnnpool.nn.projection import linear
+from rnnpool.nn.sweep import step_input
 
 _ROUNDING = 1.01  # room for stored numbers that are rounded up
 
@@ -156,10 +158,10 @@ def _sweep(
 ) -> Generator[tuple[int, Tensor], None, Tensor]:
     """Sweep every window along dimension 2 of (B, h, length, lines); returns the states (B, h, windows, lines)."""
     assert isinstance(cell, FastGRNNCell)
-    windows = (lines.shape[2] - kernel) // stride + 1
-    state = lines.new_zeros(lines.shape[0], lines.shape[1], windows, lines.shape[3])
+    state: State | None = None
     for t in reversed(range(kernel)) if backward else range(kernel):
-        step = lines[:, :, t : t + stride * (windows - 1) + 1 : stride]
-        yield which, step + linear(cell.weight_hidden, state)
-        (state,) = cell.step(step, (state,))
-    return state
+        step = step_input(lines, t, kernel, stride)
+        yield which, step if state is None else step + linear(cell.weight_hidden, state[0])
+        state = cell.step(step, state)
+    assert state is not None
+    return state[0]
