@@ -90,12 +90,28 @@ def test_sizes_of_the_published_networks(hidden: int, kernel: int) -> None:
     assert native.status("cuda").count("but torch") == 0
 
 
-def test_the_same_bits_on_every_run() -> None:
-    layer, x = on_cuda(layer_of(hidden=(8, 16))), image(4, 61, 60).float().cuda()
-    first = results(layer, x, list(layer.parameters()))
+def assert_the_same_bits(function: Callable[[], list[Tensor]]) -> None:
+    first = function()
     for _ in range(3):
-        again = results(layer, x, list(layer.parameters()))
-        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+        assert all(torch.equal(one, other) for one, other in zip(first, function(), strict=True))
+
+
+@pytest.mark.parametrize("hidden", [8, 16])  # a sum within a lane, a product of the tensor cores
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_sweep_gives_the_same_bits_on_every_run(hidden: int, transposed: bool) -> None:
+    """Windows that overlap add to one place of the map's gradient; all programs add to the parameters'."""
+    cell = on_cuda(layer_of({"trainable_mix": True}, (hidden, 1))).rnn1
+    p = torch.randn(4, hidden, 61, 60, generator=torch.Generator().manual_seed(0)).cuda()
+    p = p.transpose(2, 3) if transposed else p
+    parameters = [parameter for name, parameter in cell.named_parameters() if name != "weight_input"]
+    assert_the_same_bits(lambda: results(lambda x: sweep(x, cell, 3, 2, True), p, parameters))
+
+
+def test_the_layer_gives_the_same_bits_on_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cuDNN's gradients of a convolution, of which W x is one, do; by default some of them use atomic sums."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    layer, x = on_cuda(layer_of(hidden=(8, 16))), image(4, 61, 60).float().cuda()
+    assert_the_same_bits(lambda: results(layer, x, list(layer.parameters())))
 
 
 def test_nan_comes_through() -> None:

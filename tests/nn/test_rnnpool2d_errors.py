@@ -42,6 +42,7 @@ def test_arguments(changed: dict, words: str) -> None:
     ("x", "words"),
     [
         (torch.zeros(1, 2, 8, 8), r"input has shape \(1, 2, 8, 8\); it must be \(B, 3, H, W\)"),
+        (torch.zeros(2, 8, 8), r"input has shape \(2, 8, 8\); it must be \(B, 3, H, W\) or without B"),
         (torch.zeros(8, 8), r"input has shape \(8, 8\); it must be \(B, 3, H, W\) or without B"),
         (torch.zeros(1, 3, 1, 8), "input height 1 with padding 1 is smaller than the kernel's 4"),
         (torch.zeros(1, 3, 8, 1), "input width 1 with padding 1 is smaller than the kernel's 4"),

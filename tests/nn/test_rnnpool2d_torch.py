@@ -56,12 +56,24 @@ def test_backward_inside_autocast_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("options", CELLS, ids=str)
-def test_bfloat16_throughout(options: dict) -> None:
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_throughout(options: dict, dtype: torch.dtype) -> None:
     """A layer converted as a whole runs in torch operators of that precision."""
     layer, x = layer_of(options), image()
-    y = copy.deepcopy(layer).bfloat16()(x.bfloat16())
-    assert y.dtype == torch.bfloat16
+    y = copy.deepcopy(layer).to(dtype)(x.to(dtype))
+    assert y.dtype == dtype
     torch.testing.assert_close(y.float(), layer(x), rtol=0, atol=5e-2)
+
+
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_bfloat16_weights_under_autocast(options: dict) -> None:
+    """States are float32 there too."""
+    layer, x = layer_of(options), image()
+    half = copy.deepcopy(layer).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = half(x.bfloat16())
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, layer(x), rtol=0, atol=2e-2)
 
 
 @pytest.mark.usefixtures("path")
@@ -72,6 +84,16 @@ def test_channels_last() -> None:
     # `.to(memory_format=...)` on the layer is what users of convolutions do; it must at least do no harm.
     layer = layer.to(memory_format=torch.channels_last)
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("output_padding", ["none", "replicate"])
+def test_memory_format_is_kept(output_padding: str) -> None:
+    """As by nn.MaxPool2d; a map of one channel is laid out both ways and tells nothing."""
+    layer, x = RNNPool2d(3, 4, 2, 3, 2, output_padding=output_padding), image()
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        assert layer(x.contiguous(memory_format=memory_format)).is_contiguous(memory_format=memory_format)
+    one = torch.randn(2, 1, 12, 9).contiguous(memory_format=torch.channels_last)
+    assert RNNPool2d(1, 4, 2, 3, 2, output_padding=output_padding)(one).is_contiguous()
 
 
 @pytest.mark.usefixtures("path")
@@ -201,3 +223,18 @@ def test_meta_device_tells_the_shape() -> None:
     with torch.device("meta"):
         layer = RNNPool2d(3, 8, 5, (6, 4), (4, 2), output_padding="replicate")
         assert layer(torch.empty(2, 3, 30, 20)).shape == (2, 20, 8, 10)
+
+
+@pytest.mark.parametrize("options", CELLS, ids=str)
+def test_a_layer_made_without_memory_is_filled_later(options: dict) -> None:
+    """By weights of a file, or from the start, as layers of sharded networks are."""
+    layer, x = layer_of(options), image()
+    with torch.device("meta"):
+        loaded, fresh = layer_of(options), layer_of(options)
+    loaded.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(loaded(x), layer(x))
+    fresh.to_empty(device="cpu")
+    torch.manual_seed(0)
+    for cell in (fresh.rnn1, fresh.rnn2):
+        cell.reset_parameters()
+    assert torch.equal(fresh(x), layer(x))

@@ -45,8 +45,8 @@ def interpreter() -> Iterator[ModuleType]:
 
     patch = pytest.MonkeyPatch()
     patch.setattr(cuda, "_kernels", lambda: (kernels, "interpreter"))
-    patch.setattr(cuda, "available", lambda p: enabled())
-    patch.setattr(native, "available", lambda p: False)
+    patch.setattr(cuda, "available", lambda *tensors: enabled())
+    patch.setattr(native, "available", lambda *tensors: False)
     yield kernels
     patch.undo()
     assert not cuda._failures

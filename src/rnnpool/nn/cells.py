@@ -1,8 +1,8 @@
 """Recurrent cells for sweeps over feature maps, channels first.
 
-A cell is split where the sweep can share work: ``project`` is everything that depends on the input alone and is done
-once per pixel (rnnpool.md, saving (a)); ``step`` is the recurrence. States and projections are (B, channels, n, I):
-n windows of each of I lines.
+A cell is split where the sweep can share work: calling it gives everything that depends on the input alone, which is
+done once per pixel (rnnpool.md, saving (a)); ``step`` is the recurrence. States and projections are (B, channels, n,
+I): n windows of each of I lines.
 
 FastGRNN: Kusupati et al., "FastGRNN: A Fast, Accurate, Stable and Tiny Kilobyte Sized Gated Recurrent Neural Network",
 NeurIPS 2018, equation 2. GRU and LSTM are those of torch.nn.GRUCell and torch.nn.LSTMCell, gate order included.
@@ -40,10 +40,11 @@ class Cell(nn.Module):
         self.weight_input = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hidden = nn.Parameter(torch.empty(rows, hidden_size))
 
-    def project(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """(B, d, n, I) -> (B, g*h, n, I): the part of every step that the state does not enter.
 
-        With ``size`` only that many first rows and columns of x are projected.
+        With ``size`` only that many first rows and columns of x are projected. It is ``forward`` for the sake of hooks
+        that set weights before it, as those of ``torch.nn.utils.prune``.
         """
         height, width = size or x.shape[2:]
         return project(x, self.weight_input, height, width)
@@ -144,11 +145,15 @@ class _TorchCell(Cell):
         super().__init__(input_size, hidden_size)
         self.bias_input = nn.Parameter(torch.empty(self.gate_count * hidden_size))
         self.bias_hidden = nn.Parameter(torch.empty(self.gate_count * hidden_size))
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
+        self.reset_parameters()
 
-    def project(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        return super().project(x, size) + self.bias_input[:, None, None]
+    def reset_parameters(self) -> None:
+        bound = self.hidden_size**-0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        return super().forward(x, size) + self.bias_input[:, None, None]
 
     def _hidden(self, p: Tensor, state: State | None) -> Tensor:
         bias = self.bias_hidden[:, None, None]

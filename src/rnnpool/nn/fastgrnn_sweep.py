@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rnnpool.nn import cuda, native
 from rnnpool.nn.cells import FastGRNNCell, autocasting, gate_values
-from rnnpool.nn.projection import linear
+from rnnpool.nn.projection import linear, weight_gradient
 from rnnpool.nn.windows import entries
 
 Parameters = Sequence[Tensor]  # weight_hidden, bias_gate, bias_candidate, zeta, nu
@@ -77,11 +77,11 @@ def forward_pass(p: Tensor, parameters: Parameters, window: Window) -> Tensor:
 def backward_pass(p: Tensor, parameters: Parameters, dy: Tensor, window: Window) -> tuple[Tensor, ...]:
     """Gradients of p and of each of the parameters."""
     kernel, stride, directions, gates = window
-    if native.available(p) and not torch.is_grad_enabled():
+    if native.available(p, dy) and not torch.is_grad_enabled():
         gradients = native.backward(p, parameters, dy, kernel, stride, gates == "piecewise")
         if gradients is not None:
             return gradients
-    if cuda.available(p) and not torch.is_grad_enabled():
+    if cuda.available(p, dy) and not torch.is_grad_enabled():
         gradients = cuda.backward(p, parameters, dy, kernel, stride, gates)
         if gradients is not None:
             return gradients
@@ -155,7 +155,8 @@ def _backward(
 ) -> tuple[Tensor, ...]:
     """Gradients of p and of each parameter; ``dy`` (B, directions * h, n, I)."""
     weight, _, _, zeta, nu = parameters
-    dp, d_weight = torch.zeros_like(p), torch.zeros_like(weight)
+    # Of dy's kind: is_grads_batched makes it a batch of gradients of one p.
+    dp, d_weight = dy.new_zeros(p.shape), torch.zeros_like(weight)
     d_gate_bias, d_candidate_bias = dp.new_zeros(weight.shape[0]), dp.new_zeros(weight.shape[0])
     d_zeta, d_nu = dp.new_zeros(()), dp.new_zeros(())
     for order, dh in zip(orders, dy.chunk(len(orders), dim=1), strict=True):
@@ -170,7 +171,7 @@ def _backward(
                 d_gate, d_candidate = d_gate * z * (1 - z), d_candidate * (1 - c * c)
             d_pre = d_gate + d_candidate
             dp[:, :, order[t]] += d_pre
-            d_weight = d_weight + torch.einsum("bilm,bjlm->ij", d_pre, before)
+            d_weight = d_weight + weight_gradient(d_pre, before)
             d_gate_bias = d_gate_bias + d_gate.sum((0, 2, 3))
             d_candidate_bias = d_candidate_bias + d_candidate.sum((0, 2, 3))
             d_fresh = dh * c

@@ -11,11 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnnpool.nn import native
+from rnnpool.nn.switch import recorded
 
 
 def linear(weight: Tensor, x: Tensor) -> Tensor:
     """weight (out, in) times the channels of x (B, in, n, I) -> (B, out, n, I), as a product of matrices."""
-    return torch.matmul(weight, x.flatten(2)).unflatten(2, x.shape[2:])
+    # Weights of half a state's precision under autocast serve in the state's.
+    return torch.matmul(weight.to(x.dtype), _matrices(x)).reshape(x.shape[0], weight.shape[0], *x.shape[2:])
+
+
+def weight_gradient(d: Tensor, x: Tensor) -> Tensor:
+    """Of ``linear``: the sum of d x' over images and places of d (B, out, n, I) and x (B, in, n, I) -> (out, in)."""
+    return torch.matmul(_matrices(d), _matrices(x).transpose(1, 2)).sum(0)
+
+
+def _matrices(x: Tensor) -> Tensor:
+    """(B, c, n, I) -> (B, c, n * I)."""
+    return x.reshape(*x.shape[:2], x.shape[2] * x.shape[3])  # is_grads_batched has no rule for flatten, nor for einsum
 
 
 def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
@@ -23,10 +35,10 @@ def project(x: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
     if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
         # Inductor (2.14) lays maps of a convolution out with channels last, and fails where their sizes vary.
         return linear(weight, x[:, :, :height, :width])
-    compiling = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
-    if not compiling and x.dtype == weight.dtype and x.stride(3) == 1 and native.available(x):
+    kernels = not recorded()
+    if kernels and x.dtype == weight.dtype and x.stride(3) == 1 and native.available(x):
         return Projection.apply(x, weight, height, width)
-    if not compiling and x.stride(2) < x.stride(3):  # as sweeps leave it; a convolution would first copy the map
+    if kernels and x.stride(2) < x.stride(3):  # as sweeps leave it; a convolution would first copy the map
         return project(x.transpose(2, 3), weight, width, height).transpose(2, 3)
     return F.conv2d(x[:, :, :height, :width], weight[:, :, None, None])
 
@@ -45,8 +57,8 @@ class Projection(torch.autograd.Function):
         (dp,) = upstream
         x, weight = ctx.saved_tensors
         height, width = dp.shape[2:]
-        if torch.is_grad_enabled() or not native.available(x):
+        if torch.is_grad_enabled() or not native.available(x, dp):
             margins = (0, x.shape[3] - width, 0, x.shape[2] - height)
             dx = F.pad(F.conv2d(dp, weight.T[:, :, None, None]), margins)
-            return dx, torch.einsum("bohw,bchw->oc", dp, x[:, :, :height, :width]), None, None
+            return dx, weight_gradient(dp, x[:, :, :height, :width]), None, None
         return *native.project_backward(x, weight, dp, need_dx=ctx.needs_input_grad[0]), None, None

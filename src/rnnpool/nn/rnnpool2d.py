@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rnnpool.errors import InputError
 from rnnpool.nn.cells import CELLS, autocasting
 from rnnpool.nn.sweep import sweep
+from rnnpool.nn.switch import recorded
 
 OUTPUT_PADDINGS = ("none", "replicate")
 
@@ -85,9 +86,13 @@ class RNNPool2d(nn.Module):
         self.rnn2 = CELLS[cell](hidden1, hidden2, **options, **({"input_scale": 0.2} if options else {}))
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 3:
-            return self.forward(x.unsqueeze(0)).squeeze(0)
         self._check(x)
+        return self._pool(x.unsqueeze(0)).squeeze(0) if x.dim() == 3 else self._pool(x)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, 4*h2, OH, OW)."""
+        # A compiler chooses layouts itself, an export of any size cannot know them, and vmap has no answer.
+        channels_last = not (torch.compiler.is_compiling() or recorded()) and _channels_last(x)
         (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, self.padding
         if ph or pw:
             x = F.pad(x, (pw, pw, ph, ph))
@@ -95,23 +100,24 @@ class RNNPool2d(nn.Module):
         if not torch.compiler.is_compiling():  # which would have to divide sizes that vary
             # Rows and columns beyond the last patch are not projected either.
             height, width = (height - kh) // sh * sh + kh, (width - kw) // sw * sw + kw
-        p = self.rnn1.project(x, (height, width))  # (B, h1, H, W)
+        p = self.rnn1(x, (height, width))  # (B, h1, H, W)
         rows = sweep(p.transpose(2, 3), self.rnn1, kw, sw)  # (B, h1, OW, H): each row, for every window of columns
-        rows = self.rnn2.project(rows).transpose(2, 3)  # (B, h2, H, OW)
+        rows = self.rnn2(rows).transpose(2, 3)  # (B, h2, H, OW)
         rows = sweep(rows, self.rnn2, kh, sh, bidirectional=True)  # (B, 2*h2, OH, OW)
         columns = sweep(p, self.rnn1, kh, sh)  # (B, h1, OH, W)
-        columns = self.rnn2.project(columns).transpose(2, 3)  # (B, h2, W, OH)
+        columns = self.rnn2(columns).transpose(2, 3)  # (B, h2, W, OH)
         columns = sweep(columns, self.rnn2, kw, sw, bidirectional=True)  # (B, 2*h2, OW, OH)
         y = torch.cat([rows, columns.transpose(2, 3)], dim=1)  # (B, 4*h2, OH, OW)
-        return _replicate(y) if self.output_padding == "replicate" else y
+        y = _replicate(y) if self.output_padding == "replicate" else y
+        return y.contiguous(memory_format=torch.channels_last) if channels_last else y
 
     def _check(self, x: Tensor) -> None:
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
+        if x.dim() not in (3, 4) or x.shape[-3] != self.in_channels:
             raise InputError(f"input has shape {tuple(x.shape)}; it must be (B, {self.in_channels}, H, W) or without B")
         own = self.rnn1.weight_input.dtype
         if not x.is_floating_point() or (x.dtype != own and not autocasting(x.device.type)):
             raise InputError(f"input is {x.dtype}; it must be {own} like the layer's parameters, or under autocast")
-        sizes = zip(("height", "width"), x.shape[2:], self.kernel_size, self.padding, strict=True)
+        sizes = zip(("height", "width"), x.shape[-2:], self.kernel_size, self.padding, strict=True)
         for name, size, kernel, padding in sizes:
             if size + 2 * padding < kernel:
                 raise InputError(f"input {name} {size} with padding {padding} is smaller than the kernel's {kernel}")
@@ -120,6 +126,11 @@ class RNNPool2d(nn.Module):
         parts = [f"{self.in_channels}, {self.hidden1}, {self.hidden2}", f"kernel_size={self.kernel_size}"]
         parts += [f"stride={self.stride}", f"padding={self.padding}", f"cell={self.cell}"]
         return ", ".join([*parts, f"output_padding={self.output_padding}"])
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Whether x is laid out with channels last and not, as a map of one channel or one pixel can be, both ways."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def _replicate(y: Tensor) -> Tensor:

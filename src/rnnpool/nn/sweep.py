@@ -4,9 +4,9 @@ A window's sweep depends only on its line and its start, so windows that overlap
 advance together, one step at a time, through strided views: no window is ever copied (rnnpool.md, saving (b)).
 
 ``sweep`` chooses between two forms of the same sum. ``_sweep_steps`` is the definition in plain torch operators: GRU,
-LSTM, ``torch.export`` and ONNX go through it, and ``torch.compile`` on devices without a kernel. FastGRNN otherwise
-goes through ``fastgrnn_sweep``, which keeps nothing but its input for the backward pass and runs in kernels of the CPU
-and of CUDA where it can.
+LSTM, ``torch.export``, ONNX and ``torch.func`` go through it, and ``torch.compile`` on devices without a kernel.
+FastGRNN otherwise goes through ``fastgrnn_sweep``, which keeps nothing but its input for the backward pass and runs in
+kernels of the CPU and of CUDA where it can.
 """
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from rnnpool.errors import InputError
 from rnnpool.nn.cells import Cell, FastGRNNCell, State, autocasting
 from rnnpool.nn.fastgrnn_sweep import fastgrnn_sweep
+from rnnpool.nn.switch import recorded
 from rnnpool.nn.windows import entries
 
 HALF = (torch.bfloat16, torch.float16)
@@ -24,7 +25,7 @@ def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool =
     """Last states over windows of ``kernel`` positions every ``stride`` along dim 2.
 
     Args:
-        p: (B, g*h, L, I), what ``cell.project`` gave for a map with the swept axis third and I lines fourth; any
+        p: (B, g*h, L, I), what ``cell(map)`` gave for a map with the swept axis third and I lines fourth; any
             strides. Under autocast the sweep runs in float32: a state that is a product of many gates needs the
             mantissa.
         cell: the recurrent cell; every window starts from the zero state.
@@ -53,8 +54,7 @@ def sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool =
 def _sweep(p: Tensor, cell: Cell, kernel: int, stride: int, bidirectional: bool) -> Tensor:
     # On other devices a compiler fuses the steps itself.
     fusing = torch.compiler.is_compiling() and p.device.type not in ("cpu", "cuda")
-    exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing()
-    if isinstance(cell, FastGRNNCell) and not exporting and not fusing:
+    if isinstance(cell, FastGRNNCell) and not recorded() and not fusing:
         return fastgrnn_sweep(p, cell, kernel, stride, bidirectional)
     # Of a transposed map torch.export cannot tell how the results of a step lie in memory, once sizes vary.
     p = p.contiguous()

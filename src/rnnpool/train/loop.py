@@ -133,7 +133,7 @@ class _Run:
         display = ProgressDisplay(images, first * settings.batch_size, settings.print_seconds, silent=not lead)
         logging = closing(self.log) if self.log else nullcontext()
         with logging, StopRequest() as stop, display as self.display:
-            display.say(self._opening(first))
+            display.say(self._opening())
             if about := self.task.about_data():
                 display.say(about)
             self._evaluate_if_due()  # the signal that ended the run before this one may have come just before it
@@ -283,7 +283,7 @@ class _Run:
         best = self.out / "best.safetensors"
         return f"{done}best {self.task.main_metric} {value:.4f}, at {images} images: {best}"
 
-    def _opening(self, first: int) -> str:
+    def _opening(self) -> str:
         parameters = sum(p.numel() for p in self.learner.parameters)
         calibrated = self.learner.calibrated
         rounding = f"rounded to integers, ranges by {calibrated.method}, " if calibrated else ""

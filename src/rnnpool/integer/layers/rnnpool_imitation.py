@@ -15,7 +15,7 @@ from rnnpool.integer.arithmetic import FRACTION
 from rnnpool.integer.recurrent import ENTRIES, INDEX_SHIFT, PROJECTED_UNITS, IntCell, IntProjection
 from rnnpool.integer.rnnpool2d import IntRNNPool
 from rnnpool.integer.tensors import Quantisation
-from rnnpool.nn.cells import linear
+from rnnpool.nn.projection import linear
 from rnnpool.nn.sweep import step_input
 
 

@@ -26,7 +26,9 @@ from rnnpool.integer.recurrent import (
 from rnnpool.integer.rnnpool2d import IntRNNPool, output_scales
 from rnnpool.integer.tensors import ChannelScales, Quantisation
 from rnnpool.nn import RNNPool2d
-from rnnpool.nn.cells import FastGRNNCell, linear
+from rnnpool.nn.cells import FastGRNNCell, State
+from rnnpool.nn.projection import linear
+from rnnpool.nn.sweep import step_input
 
 _ROUNDING = 1.01  # room for stored numbers that are rounded up
 
@@ -140,13 +142,13 @@ def _cell(cell: torch.nn.Module, seen: Range | None, least_step: NDArray[np.floa
 def _pre_activations(module: RNNPool2d, x: Tensor) -> Iterator[tuple[int, Tensor]]:
     """(0 for RNN1 or 1 for RNN2, W x + U h (B, h, windows, lines)) of every step of every sweep."""
     (kh, kw), (sh, sw), (ph, pw) = module.kernel_size, module.stride, module.padding
-    p = module.rnn1.project(F.pad(x, (pw, pw, ph, ph)))  # (B, h1, H, W)
+    p = module.rnn1(F.pad(x, (pw, pw, ph, ph)))  # (B, h1, H, W)
     for lines, (k1, s1), (k2, s2) in (
         (p.transpose(2, 3), (kw, sw), (kh, sh)),  # rows, along W
         (p, (kh, sh), (kw, sw)),  # columns, along H
     ):
         state = yield from _sweep(0, module.rnn1, lines, k1, s1, backward=False)
-        summaries = module.rnn2.project(state).transpose(2, 3)
+        summaries = module.rnn2(state).transpose(2, 3)
         for backward in (False, True):
             yield from _sweep(1, module.rnn2, summaries, k2, s2, backward=backward)
 
@@ -156,10 +158,10 @@ def _sweep(
 ) -> Generator[tuple[int, Tensor], None, Tensor]:
     """Sweep every window along dimension 2 of (B, h, length, lines); returns the states (B, h, windows, lines)."""
     assert isinstance(cell, FastGRNNCell)
-    windows = (lines.shape[2] - kernel) // stride + 1
-    state = lines.new_zeros(lines.shape[0], lines.shape[1], windows, lines.shape[3])
+    state: State | None = None
     for t in reversed(range(kernel)) if backward else range(kernel):
-        step = lines[:, :, t : t + stride * (windows - 1) + 1 : stride]
-        yield which, step + linear(cell.weight_hidden, state)
-        (state,) = cell.step(step, (state,))
-    return state
+        step = step_input(lines, t, kernel, stride)
+        yield which, step if state is None else step + linear(cell.weight_hidden, state[0])
+        state = cell.step(step, state)
+    assert state is not None
+    return state[0]

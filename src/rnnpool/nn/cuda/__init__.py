@@ -11,7 +11,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from rnnpool.nn.switch import enabled
+from rnnpool.nn.switch import enabled, readable
 
 MOST_STEPS = 12  # steps are unrolled: beyond this the compiler takes minutes
 MOST_UNITS = 64
@@ -35,12 +35,13 @@ def status() -> str:
     return f"triton: {why}" + (f"; {failed}" if failed else "")
 
 
-def available(p: Tensor) -> bool:
-    """Whether this tensor's sweep can run in the Triton kernels (float32 on CUDA, and Triton)."""
+def available(p: Tensor, *others: Tensor) -> bool:
+    """Whether a sweep of p, with others, can run in the Triton kernels (float32 on CUDA, and Triton)."""
     return (
         enabled()
         and p.device.type == "cuda"
         and p.dtype == torch.float32
+        and readable(p, *others)
         and 0 < p.numel() < MOST_ELEMENTS
         and _kernels()[0] is not None
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnpool.nn import cuda
 from rnnpool.nn.native.build import library
-from rnnpool.nn.switch import disabled, enabled
+from rnnpool.nn.switch import disabled, enabled, readable
 
 __all__ = ["available", "backward", "disabled", "forward", "project", "project_backward", "status"]
 
@@ -54,9 +54,15 @@ def status(device: str = "cpu") -> str:
     return f"native: {why}" if loaded else f"torch: {why}"
 
 
-def available(p: Tensor) -> bool:
-    """Whether this tensor's sweep can run natively (CPU, float32 or float64, a compiled library)."""
-    return enabled() and p.device.type == "cpu" and p.dtype in _SUFFIX and library()[0] is not None
+def available(p: Tensor, *others: Tensor) -> bool:
+    """Whether a sweep of p, with others, can run natively (CPU, float32 or float64, a compiled library)."""
+    return (
+        enabled()
+        and p.device.type == "cpu"
+        and p.dtype in _SUFFIX
+        and readable(p, *others)
+        and library()[0] is not None
+    )
 
 
 def forward(
