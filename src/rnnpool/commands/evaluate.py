@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from rnnpool.eval.evaluation import Evaluation
     from rnnpool.eval.sets import DatasetName
     from rnnpool.eval.wider_ap import Curve
-    from rnnpool.models.detector import Detector
 
 EPILOG = """\
 DIR holds WIDER FACE or SCUT-HEAD in its standard layout:
@@ -66,9 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rnnpool.commands import evaluate_classifier
-    from rnnpool.commands.output import check_folder, check_json_target, write_json
+    from rnnpool.commands.output import check_folder, check_json_target
     from rnnpool.eval.pr_plot import require_matplotlib
-    from rnnpool.eval.submission import write_submission
 
     check_json_target(args.json)  # what would fail at the end fails now
     if args.predictions is None and evaluate_classifier.is_asked_for(args):
@@ -79,37 +78,35 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         require_matplotlib()
         check_folder(args.out, "--out")
-    figures: dict[str, object] = {}
-    if args.predictions is not None:
-        for option in ("model", "weights", "area"):
-            if getattr(args, option) is not None:
-                raise InputError(f"--{option} has no meaning with --predictions; give one or the other")
-        subject = {"predictions": str(args.predictions)}
-        curves, images, problems = _of_predictions(args, root, dataset)
-    else:
-        model, subject = _model(args)
-        area = args.area or model.input_size[0] * model.input_size[1]
-        with progress_bar("reading") as progress:
-            evaluation = _evaluation(args, root, dataset, model.in_channels, area, _split_seed(args, dataset), progress)
-        with progress_bar("detecting") as progress:
-            started = time.perf_counter()
-            detections = evaluation.detect(model, progress=progress)
-            seconds = time.perf_counter() - started
-        curves, images, problems = evaluation.curves(detections), len(detections), 0
-        figures["area"] = area
-        _to_stderr(f"{images} images of {area:,} pixels in {seconds:.1f} s, {images / seconds:.1f} images/s")
-        if args.out is not None:
-            write_submission(args.out / "predictions", detections)
-    title = f"{' '.join(subject.values())} on {root.name}, {args.split}"
-    if args.out is not None:
-        from rnnpool.eval.pr_plot import save_plot
+    measured = _of_model(args, root, dataset) if args.predictions is None else _of_predictions(args, root, dataset)
+    _report(args, root, measured)
+    return 1 if measured.missing else 0
 
-        save_plot(args.out / "precision_recall.png", _panels(curves), title)
+
+@dataclass(frozen=True)
+class _Measured:
+    """What was evaluated: ``subject`` names it for a title and in JSON, ``missing`` images had no predictions."""
+
+    subject: dict[str, str]
+    curves: Mapping[str, "Curve"]
+    images: int
+    missing: int = 0
+    area: int | None = None  # of the images as the network saw them, pixels
+
+
+def _report(args: argparse.Namespace, root: Path, measured: _Measured) -> None:
+    """The plot, the table and the JSON that were asked for."""
+    from rnnpool.commands.output import write_json
+    from rnnpool.eval.pr_plot import save_plot
+
+    title = f"{' '.join(measured.subject.values())} on {root.name}, {args.split}"
+    if args.out is not None:
+        save_plot(args.out / "precision_recall.png", _panels(measured.curves), title)
     if args.json != "-":
-        _print_table(curves, title)
-    entries = {**subject, **figures, "data": str(root), "split": args.split, "images": images}
-    write_json({**entries, "levels": _levels(curves)}, args.json)
-    return 1 if problems else 0
+        _print_table(measured.curves, title)
+    area = {} if measured.area is None else {"area": measured.area}
+    entries = {**measured.subject, **area, "data": str(root), "split": args.split, "images": measured.images}
+    write_json({**entries, "levels": _levels(measured.curves)}, args.json)
 
 
 def find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
@@ -135,12 +132,26 @@ def move_to(device: str, model: "nn.Module") -> None:
         raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
 
 
-def _model(args: argparse.Namespace) -> tuple["Detector", dict[str, str]]:
+def _of_model(args: argparse.Namespace, root: Path, dataset: "DatasetName") -> _Measured:
+    """Detect on every image, and keep the predictions where --out is given."""
     from rnnpool.commands.detect import open_detector
+    from rnnpool.eval.submission import write_submission
 
     model = open_detector(args.model, args.weights, "float").model
     move_to(args.device, model)
-    return model, {"model": str(model.registry_name)} | ({"weights": args.weights} if args.weights else {})
+    area = args.area or model.input_size[0] * model.input_size[1]
+    with progress_bar("reading") as progress:
+        evaluation = _evaluation(args, root, dataset, model.in_channels, area, _split_seed(args, dataset), progress)
+    with progress_bar("detecting") as progress:
+        started = time.perf_counter()
+        detections = evaluation.detect(model, progress=progress)
+        seconds = time.perf_counter() - started
+    images = len(detections)
+    _to_stderr(f"{images} images of {area:,} pixels in {seconds:.1f} s, {images / seconds:.1f} images/s")
+    if args.out is not None:
+        write_submission(args.out / "predictions", detections)
+    subject = {"model": str(model.registry_name)} | ({"weights": args.weights} if args.weights else {})
+    return _Measured(subject, evaluation.curves(detections), images, area=area)
 
 
 def _evaluation(
@@ -171,14 +182,14 @@ def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:
     return asked if asked is not None else trained or 0
 
 
-def _of_predictions(
-    args: argparse.Namespace, root: Path, dataset: "DatasetName"
-) -> tuple[dict[str, "Curve"], int, int]:
-    """Curves, images, and how many of them have no file."""
+def _of_predictions(args: argparse.Namespace, root: Path, dataset: "DatasetName") -> _Measured:
     from rnnpool.eval.submission import read_submission
     from rnnpool.eval.wider import wider_curves
     from rnnpool.eval.wider_truth import has_ground_truth, read_ground_truth
 
+    for option in ("model", "weights", "area"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option} has no meaning with --predictions; give one or the other")
     if dataset == "wider" and args.split == "val" and has_ground_truth(root):  # the images themselves are not needed
         truth = read_ground_truth(root)
         detections, missing = read_submission(args.predictions, truth.names)
@@ -190,7 +201,7 @@ def _of_predictions(
         curves = evaluation.curves(detections)
     if missing:
         _to_stderr(f"rnnpool: no predictions for {len(missing)} of {len(truth.names)} images, such as {missing[0]}")
-    return curves, len(truth.names), len(missing)
+    return _Measured({"predictions": str(args.predictions)}, curves, len(truth.names), len(missing))
 
 
 def _panels(curves: Mapping[str, "Curve"]) -> dict[str, dict[str, "Curve"]]:
