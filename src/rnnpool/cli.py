@@ -8,6 +8,7 @@ Exit status: 0 all done, 1 some input was skipped (named on stderr), 2 nothing c
 """
 
 import argparse
+import codecs
 import difflib
 import importlib
 import io
@@ -104,7 +105,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb (``argv`` without the program's name; default ``sys.argv[1:]``) and return its exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    _accept_any_file_name()
+    _accept_any_text()
     try:
         verb = argv[0] if argv and not argv[0].startswith("-") else None
         if verb is not None and verb not in VERBS:
@@ -115,6 +116,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except SystemExit as done:
+        if not isinstance(done.__context__, BrokenPipeError):
+            raise
+        return 141  # rich, which draws tables, has seen it first and silenced stdout
     except KeyboardInterrupt:
         print("rnnpool: interrupted", file=sys.stderr)
         return 130
@@ -136,11 +141,26 @@ def _run(verb: str | None, argv: list[str]) -> int:
     return _command(verb).run(args)
 
 
-def _accept_any_file_name() -> None:
-    """Names of files are bytes; those that are no UTF-8 are printed as they are instead of raising an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")
+def _accept_any_text() -> None:
+    """Names of files and classes are printed on any stream: bytes as they are, letters that it lacks escaped.
+
+    A stream that was closed before the program began is replaced by one that takes everything and keeps nothing.
+    """
+    codecs.register_error("rnnpool", _encode_any)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="rnnpool")
+
+
+def _encode_any(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What stands for the first letter that an encoding lacks: the byte that Python could not decode, or an escape."""
+    assert isinstance(error, UnicodeEncodeError)
+    first = UnicodeEncodeError(error.encoding, error.object, error.start, error.start + 1, error.reason)
+    stands_for_byte = "\udc80" <= error.object[error.start] <= "\udcff"
+    return codecs.lookup_error("surrogateescape" if stands_for_byte else "backslashreplace")(first)
 
 
 def _command(verb: str) -> ModuleType:

@@ -45,6 +45,33 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_nor_is_one_that_went_away_while_a_table_is_drawn() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [*RNNPOOL, "models", "face-tiny"]
+    try:
+        done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_closed_stdout_takes_everything() -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *RNNPOOL, "models", "face-tiny"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"Gr\xf6\u1e9ee"), ("utf-8", "Gr\xf6\u1e9ee".encode())])
+def test_letters_that_the_terminal_lacks_are_escaped(encoding: str, shown: bytes) -> None:
+    name = "Gr\xf6\u1e9ee".encode() + b"\xe9"  # the last byte is no UTF-8
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"}
+    done = subprocess.run([*RNNPOOL, "detect", name], capture_output=True, env=environment, timeout=120)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert shown + b"\xe9" in done.stderr
+
+
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     """face-tiny at its random start: every cell scores about 0.01."""

@@ -1,6 +1,7 @@
 """Compiled networks give the simulator's very numbers, on the host and on the emulated chip, and refuse misuse."""
 
 import ctypes
+import json
 import re
 import shutil
 import subprocess
@@ -377,6 +378,45 @@ def test_the_folder_builds_by_itself(tiny, tmp_path):
         subprocess.run(["make", "-s", "-C", tmp_path, "TARGET=cortex-m4", "CFLAGS=-Werror"], check=True)
     readme = (tmp_path / "README.md").read_text()
     assert "61 x 47, 1 byte a pixel" in readme
+
+
+@pytest.mark.parametrize("head", [True, False], ids=["detections", "rows"])
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
+def test_cxx_calls_it(tiny, tmp_path, head):
+    compile_network(tiny[0], tmp_path, name="net", head=find_integer_head(tiny[0]) if head else None)
+    subprocess.run(["make", "-s", "-C", tmp_path], check=True, capture_output=True)
+    results = "nullptr" if head else "nullptr, nullptr"
+    (tmp_path / "user.cpp").write_text(f"""\
+#include "net.h"
+int main() {{ return net_begin(nullptr, 0, {results}) == NET_ERROR_ARENA ? 0 : 1; }}
+""")
+    files = [tmp_path / "user.cpp", tmp_path / "build" / "libnet.a", "-o", tmp_path / "user"]
+    flags = ["-std=c++11", *WARNING_FLAGS, "-Wpedantic", "-Werror", f"-I{tmp_path}", f"-I{tmp_path / 'runtime'}"]
+    subprocess.run(["g++", *flags, *files], check=True)
+    subprocess.run([tmp_path / "user"], check=True)
+
+
+@pytest.mark.parametrize("name", ["9x", "*/x", "string", "STDINT", "rnp", "rnp_stream"])
+def test_names_that_c_cannot_have_are_refused(tiny, tmp_path, name):
+    with pytest.raises(InputError, match=re.escape(f"name is {re.sub(r'[^A-Za-z0-9_]', '_', name)!r}; ")):
+        compile_network(tiny[0], tmp_path / "out", name=name)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_letters_of_names_become_underscores(tiny, tmp_path):
+    assert compile_network(tiny[0], tmp_path, name="Gr\xf6\xdfe 2").name == "Gr__e_2"
+
+
+def test_the_readme_says_which_class_is_which(tmp_path):
+    network, _ = integers(small_classifier(), (3, 24, 24))
+    compile_network(network, tmp_path / "unnamed")
+    assert "| class |" not in (tmp_path / "unnamed" / "README.md").read_text()
+    network.metadata["classes"] = json.dumps(["black cat", "a|b", "Gr\xf6\xdfe\n*/"])
+    compile_network(network, tmp_path / "named")
+    lines = (tmp_path / "named" / "README.md").read_text(encoding="utf-8").splitlines()
+    first = lines.index("| score | class |") + 2
+    expected = ["| `scores[0]` | black cat |", "| `scores[1]` | a\\|b |", "| `scores[2]` | Gr\xf6\xdfe \\*/ |"]
+    assert lines[first : first + 3] == expected
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")

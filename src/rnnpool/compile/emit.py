@@ -31,6 +31,12 @@ Target = Literal["any", "cortex-m4", "c99"]
 USUAL_THRESHOLD = 0.4  # of faces, as ``rnnpool detect`` has it: the header's constant, for who has no better one
 
 _TEMPLATES = Path(__file__).parent / "templates"
+# C's own headers; the folder is searched before the compiler's.
+_HEADERS = (
+    *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits", "locale", "math"),
+    *("setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "tgmath", "time"),
+    *("wchar", "wctype"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,10 @@ def compile_network(
         target: "cortex-m4" makes the Makefile cross-compile, "c99" leaves assembly and vectors out; "any": both ways.
 
     Raises:
-        InputError: an operator without a kernel, more cells than a detection can name, jinja2 is missing, or a file in
-            ``folder`` that would be replaced without being one of an earlier call.
+        InputError: a name that C cannot have, an operator without a kernel, more cells than a detection can name, no
+            jinja2, or a file in ``folder`` that would be replaced without being one of an earlier call.
     """
-    prefix = re.sub(r"\W", "_", name or network.name)
-    if not re.match(r"[A-Za-z]", prefix):
-        raise InputError(f"name is {prefix!r}; a C identifier has to begin with a letter")
+    prefix = _prefix(name or network.name)
     files = {"network.h.j2": f"{prefix}.h", "network.c.j2": f"{prefix}.c"}
     files |= {f"{name}.j2": name for name in ("README.md", "Makefile", "CMakeLists.txt")}
     is_ours = (folder / "runtime" / "rnp.h").is_file()  # an earlier call leaves its kernels beside the rest
@@ -118,6 +122,18 @@ def compile_network(
     write_text(folder / f"{prefix}_weights.h", emitter.weights(network.name))
     _copy_runtime(folder / "runtime", portable=target == "c99")
     return Compiled(folder, prefix, plan, kind_of_results(network, head), head)
+
+
+def _prefix(name: str) -> str:
+    """``name`` as the beginning of C's names and of files; InputError where it would clash with others."""
+    prefix = re.sub(r"\W", "_", name, flags=re.ASCII)
+    if not re.match(r"[A-Za-z]", prefix):
+        raise InputError(f"name is {prefix!r}; a C identifier has to begin with a letter")
+    if prefix.lower() in _HEADERS:
+        raise InputError(f"name is {prefix!r}; {prefix}.h would hide a header of the C library")
+    if prefix.lower() == "rnp" or prefix.lower().startswith("rnp_"):
+        raise InputError(f"name is {prefix!r}; names with rnp are those of the kernels")
+    return prefix
 
 
 def _copy_runtime(folder: Path, *, portable: bool) -> None:

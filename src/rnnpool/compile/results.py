@@ -3,6 +3,8 @@
 How the three differ in C is said here for the templates; the head's constants are those of ``rnp_detect.h``.
 """
 
+import json
+import re
 from typing import Any, Literal
 
 import numpy as np
@@ -49,9 +51,16 @@ def results_in_c(network: IntNetwork, head: IntHead | None, name: str) -> dict[s
         "result": result,
         "bad_argument": argument,
         "head": head,
+        "classes": _classes(network) if kind == "scores" else [],
         "levels": [] if head is None else _levels(network, head),
         "powers": comma_lines(POWERS.tolist()),
     }
+
+
+def _classes(network: IntNetwork) -> list[str]:
+    """What the scores stand for, in their order, as cells of a table in Markdown; nothing where no training said it."""
+    names: list[str] = json.loads(network.metadata.get("classes", "[]"))
+    return [re.sub(r"([\\`*_<>|\[\]])", r"\\\1", " ".join(name.split())) for name in names]
 
 
 def _levels(network: IntNetwork, head: IntHead) -> list[dict[str, Any]]:
