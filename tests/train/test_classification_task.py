@@ -153,3 +153,12 @@ def test_a_damaged_picture_is_named_in_one_line(tmp_path, workers, part, capsys)
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("rnnpool: error: ")
     assert "picture-1.png: not an image" in said
+
+
+def test_a_folder_to_train_on_without_one_to_evaluate_on(tmp_path, capsys):
+    write_pictures(tmp_path / "train", {"red": 4, "blue": 4})
+    command = ["train", "pictures", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main(command) == 2
+    assert "there is train/ to train on, but no val/ to evaluate on" in capsys.readouterr().err
+    assert main([*command, "data.size=1000000"]) == 2
+    assert "data.size is 1000000; it may be 1 to 4096 pixels" in capsys.readouterr().err

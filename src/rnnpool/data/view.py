@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from rnnpool.errors import InputError
 
+MAX_SIZE = 4096  # beyond it a typing error is likelier than a machine that holds a batch
+
 
 @dataclass(frozen=True)
 class View:
@@ -18,8 +20,8 @@ class View:
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
             raise InputError(f"data.channels is {self.channels}; it may be 1 (grey) or 3 (RGB)")
-        if self.size < 1:
-            raise InputError(f"data.size is {self.size}; it must be a number of pixels above 0")
+        if not 1 <= self.size <= MAX_SIZE:
+            raise InputError(f"data.size is {self.size}; it may be 1 to {MAX_SIZE} pixels")
         if not 0.0 < self.test_crop <= 1.0:
             raise InputError(f"data.test_crop is {self.test_crop}; a share of the shorter side is above 0, at most 1")
         for name in ("mean", "std"):

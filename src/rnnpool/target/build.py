@@ -14,7 +14,7 @@ BOARD_SOURCES = (FIRMWARE_FOLDER / "startup.c", FIRMWARE_FOLDER / "board.c")
 CPU_FLAGS = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 # Hosted on purpose: with -ffreestanding a memcpy of four bytes becomes a call instead of one load.
 COMPILE_FLAGS = ("-std=c99", "-O2", "-g", "-ffunction-sections", "-fdata-sections")
-WARNING_FLAGS = ("-Wall", "-Wextra", "-Wconversion")
+WARNING_FLAGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow")
 DEFAULT_STACK = 4096
 
 _LINKER_SCRIPT = """\

@@ -176,6 +176,11 @@ def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledI
         return split_shards(folder, data.val_share, data.split_seed, **seen)
     seen["cache"] = root / data.cache if data.cache else None
     if (folder / data.train).is_dir():
+        if not (folder / data.val).is_dir():
+            raise InputError(
+                f"{folder}: there is {data.train}/ to train on, but no {data.val}/ to evaluate on (data.val names "
+                f"another; where there is neither, data.val_share of the pictures are held out)"
+            )
         train = image_folder(folder, data.train, **seen)
         val = image_folder(folder, data.val, classes=train.classes, **seen)
         return train, val, shuffled

@@ -15,9 +15,9 @@
 typedef struct {
     rnp_vector both;
     rnp_vector b;
-} sums;
+} word_sums;
 
-static inline sums add_word(sums sum, const int16_t *tile, uint32_t word) {
+static inline word_sums add_word(word_sums sum, const int16_t *tile, uint32_t word) {
     const rnp_vector pixels = rnp_load(tile), weights = rnp_splat(word);
     sum.both = rnp_add_dot(sum.both, pixels, weights);
     sum.b = rnp_add_dot(sum.b, pixels, rnp_low_bytes(weights));
@@ -28,7 +28,7 @@ static inline sums add_word(sums sum, const int16_t *tile, uint32_t word) {
 static inline const uint32_t *accumulate_pair(const int16_t *tile, const uint32_t *weights, int32_t channels_in,
                                               int32_t bits, int32_t a[RNP_TILE_PIXELS], int32_t b[RNP_TILE_PIXELS]) {
     const uint32_t low_halves = UINT32_C(0x0F0F0F0F);
-    sums sum = {rnp_splat(weights[0]), rnp_splat(weights[1])};
+    word_sums sum = {rnp_splat(weights[0]), rnp_splat(weights[1])};
     weights += 2;
     for (int32_t channel = 0; channel < channels_in; channel += 4) {
         uint32_t first = *weights++, second;
