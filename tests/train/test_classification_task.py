@@ -124,7 +124,7 @@ def test_the_loss_is_cross_entropy_with_its_options(data):
         ({"mean": [1, 2]}, {}, "data.mean must have 1 or 3 numbers"),
         ({"mixup": -1}, {}, "data.mixup is -1"),
         ({"label_smoothing": 1}, {}, "label_smoothing is 1"),
-        ({"val": "test"}, {}, "test: no such folder"),
+        ({"val": "test"}, {}, "no test/ to evaluate on"),
     ],
 )
 def test_what_is_refused(data, data_options, model, message):
