@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from small_layer import OPTIONS, assert_near, image, layer_of
 from sweep_paths import HERE
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
@@ -14,29 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rnnpool.nn import RNNPool2d, native
 
-OPTIONS = [{}, {"trainable_mix": True, "gates": "piecewise"}, {"cell": "gru"}]
-
-
-def layer_of(options: dict | None = None, seed: int = 0) -> RNNPool2d:
-    """Small, in float64, with gates that matter."""
-    torch.manual_seed(seed)
-    layer = RNNPool2d(2, 3, 2, (3, 2), (2, 1), (0, 1), **(options or {})).double()
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.normal_(std=0.4)
-    return layer
-
-
-def image(batch: int = 2) -> Tensor:
-    return torch.randn(batch, 2, 5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
 
 def loss_of(layer: nn.Module) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
     return lambda parameters, x: functional_call(layer, parameters, (x,)).square().sum()
-
-
-def assert_near(ours: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
