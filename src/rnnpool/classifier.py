@@ -4,16 +4,18 @@ classifier = Classifier.from_name("vww-rnnpool")
 label, probability = classifier.classify("photo.jpg")[0]
 """
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from rnnpool.data.classification import centre_square, normalise_pixels
+from rnnpool.data.classification import centre_crop, normalise_pixels
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
+from rnnpool.integer.module import IntModule
 from rnnpool.models import create_model, list_models, model_info, network_of, weights_info
 from rnnpool.models.weights import find_shipped_weights, shipped_weights
 
@@ -66,6 +68,22 @@ class Classifier:
         """
         return cls.from_name(network_of(weights), weights)
 
+    @classmethod
+    def of_integers(cls, module: IntModule) -> "Classifier":
+        """The classifier that an integer network is: ``IntModule.load(FILE)``, or ``CModule`` of ``compile.engine``.
+
+        Raises:
+            InputError: integers that do not say what their classes are (rnnpool quantize keeps what training wrote).
+        """
+        network = module.network
+        if not {"classes", "test_crop"} <= network.metadata.keys():
+            raise InputError(
+                f"the integers of {network.name!r} do not say what its classes are (rnnpool train writes it)"
+            )
+        channels, size, _ = network.image.shape  # a square: a View is one
+        view = View(channels, size, float(network.metadata["test_crop"]))
+        return cls(module, json.loads(network.metadata["classes"]), view)
+
     def classify(self, image: ImageLike) -> list[Guess]:
         """The classes of an image, likeliest first; the central square of it is looked at.
 
@@ -77,7 +95,7 @@ class Classifier:
             InputError: a file that cannot be read, or an array of another shape or type.
         """
         pixels = image_pixels(image, self.view.channels).copy()  # Pillow's memory is read-only, which torch warns of
-        square = centre_square(pixels, self.view.size, self.view.test_crop)
+        square = centre_crop(pixels, (self.view.size, self.view.size), self.view.test_crop)
         device = next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))
         with torch.no_grad():
             logits = self.model(normalise_pixels(square[None].to(device), self.view.mean, self.view.std))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from made_pictures import write_pictures
 from rnnpool.cli import main
+from rnnpool.compile import engine
 from rnnpool.integer.storage import load_network
 from rnnpool.target.toolchain import missing_tools
 
@@ -65,6 +66,36 @@ def test_quantize_takes_the_network_from_its_weights_and_the_others_refuse_integ
     owner = "holds weights of model 'mobilenet_v2_035-rnnpool', not of 'mobilenet_v2'"
     assert owner in refused(*command, "mobilenet_v2", "--weights", weights)
     assert owner in refused("classify", data, "--model", "mobilenet_v2", "--weights", weights)
+
+
+@pytest.mark.skipif(missing_tools(["gcc"]) is not None, reason=f"host C: {missing_tools(['gcc'])}")
+def test_integers_classify_and_are_measured(trained, tmp_path, monkeypatch, capsys):
+    """By the simulator and by their C alike, on the pictures that training held out, which their file remembers."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(engine, "_FLAGS", ("-O1",))  # compiles twice as fast
+    data, weights = str(trained / "pictures"), str(trained / "run" / "best.safetensors")
+    integers, out = str(tmp_path / "mine.safetensors"), tmp_path / "out.json"
+    command = ["quantize", "--weights", weights, "--out", integers, "--calibrate", data, "--images", "8"]
+    assert main([*command, "--ranges", "minmax", "--evaluate", data]) == 0
+    measured = re.search(r"^top1 +[\d.]+ +([\d.]+)", capsys.readouterr().out, re.MULTILINE)
+    classes, figures = {}, {}
+    for kind, file in (("float", weights), ("int", integers), ("c", integers)):
+        words = ["--weights", file, "--engine", kind, "--json", str(out)]
+        assert main(["classify", data, *words]) == 0
+        classes[kind] = json.loads(out.read_text())
+        assert main(["evaluate", "--data", data, *words]) == 0
+        figures[kind] = json.loads(out.read_text())
+    assert capsys.readouterr().err.count("compiling mobilenet_v2_035-rnnpool for 32x32 images, once") == 1
+    assert classes["int"] == classes["c"] != classes["float"]
+    for ours, exact in zip(classes["int"], classes["float"], strict=True):
+        assert ours["classes"] == pytest.approx(exact["classes"], abs=0.1)
+    assert figures["int"]["confusion"] == figures["c"]["confusion"]
+    assert figures["c"]["engine"] == "c"
+    assert figures["c"]["split"] == "the 20% that training held out (split_seed 0)"
+    assert measured is not None
+    assert figures["int"]["top1"] == pytest.approx(float(measured[1]), abs=1e-4)
+    assert main(["evaluate", "--data", data, "--weights", integers, "--engine", "c", "--device", "cuda"]) == 2
+    assert "--device cuda: integers are computed by the processor" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(missing_tools() is not None, reason=f"firmware: {missing_tools()}")

@@ -39,7 +39,7 @@ def libraries(tmp_path: Path) -> list[str]:
 def test_the_same_boxes_at_every_size(network: IntNetwork, tmp_path: Path) -> None:
     told: list[str] = []
     compiled, integers = CDetector.of_registry(network), IntDetector.of_registry(network)
-    compiled.notify = told.append
+    compiled.engine.notify = told.append
     for size in ((48, 64), (64, 48)):
         images = from_bytes(noise(2, *size))
         for ours, wanted in zip(compiled.predict(images), integers.predict(images), strict=True):
@@ -50,7 +50,7 @@ def test_the_same_boxes_at_every_size(network: IntNetwork, tmp_path: Path) -> No
     assert libraries(tmp_path) == ["detector-48x64", "detector-64x48"]
 
     again = CDetector.of_registry(network)
-    again.notify = told.append
+    again.engine.notify = told.append
     assert len(again.predict(from_bytes(noise(1)))[0].scores) > 5
     assert len(told) == 2  # from the cache
     with pytest.raises(InputError, match="the C engine has its own overlap threshold"):

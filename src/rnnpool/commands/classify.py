@@ -4,21 +4,24 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnpool.commands import engines
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
-    from rnnpool.classifier import Classifier, Guess
+    from rnnpool.classifier import Guess
 
-EPILOG = """\
+EPILOG = f"""\
 examples:
   rnnpool classify photo.jpg                                      is there a person?
   rnnpool classify photos/ --weights runs/pictures/best.safetensors   your own classes
+  rnnpool classify photo.jpg --engine c                           the microcontroller's integers, on this machine
   rnnpool classify photos/ --json - | jq '.[].classes'            JSON to stdout, and nothing else
 
 The central square of each image is looked at. The JSON file is a list with one entry an image, in the order of the
 inputs, the likeliest class first:
-  [{"image": "photo.jpg", "classes": {"person": 0.93, "no_person": 0.07}}]
+  [{{"image": "photo.jpg", "classes": {{"person": 0.93, "no_person": 0.07}}}}]
 
+{engines.EPILOG}
 An image that cannot be read is named on stderr and skipped; the exit status is then 1, and 2 if none could be read.
 """
 
@@ -28,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="IMAGE|DIR", nargs="+", type=Path, help="image files, and folders of them")
     parser.add_argument("--model", metavar="NAME", help="a classifier's name (default: vww-rnnpool, or the file's own)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
+    engines.add_argument(parser)
     parser.add_argument("--top", metavar="N", type=int, default=1, help="classes to print an image (default: 1)")
     parser.add_argument("--json", metavar="FILE", help='write all classes here as JSON ("-": stdout)')
 
@@ -45,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("no image to look at")
     check_json_target(args.json, (file.path for file in files))
 
-    classifier = _open(args.model, args.weights)
+    classifier = engines.open_classifier(args.model, args.weights, args.engine)
     entries = []
     for file in files:
         try:
@@ -62,14 +66,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("no image could be read")
     write_json(entries, args.json)
     return 1 if problems else 0
-
-
-def _open(model: str | None, weights: str | None) -> "Classifier":
-    from rnnpool.classifier import DEFAULT_MODEL, Classifier
-
-    if weights is not None and model is None:
-        return Classifier.from_file(weights)
-    return Classifier.from_name(model or DEFAULT_MODEL, weights or "default")
 
 
 def _line(path: Path, guesses: "list[Guess]") -> str:

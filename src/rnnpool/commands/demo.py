@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     photos = {name: photo_path(name) for name in PHOTOS}
 
-    from rnnpool.commands.detect import describe, open_detector, write_copy
+    from rnnpool.commands.detect import describe, write_copy
+    from rnnpool.commands.engines import open_detector
     from rnnpool.commands.output import check_folder
     from rnnpool.images import load_image
 

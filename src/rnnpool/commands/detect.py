@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnpool.commands import engines
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from rnnpool.integer.detector import IntDetector
-    from rnnpool.pipeline import Face, FaceDetector
+    from rnnpool.pipeline import Face
 
-EPILOG = """\
+EPILOG = f"""\
 examples:
   rnnpool detect photo.jpg                            print the faces
   rnnpool detect photo.jpg --out found                draw them: found/photo.png
@@ -23,18 +23,13 @@ examples:
   rnnpool detect photo.jpg --engine c                 the microcontroller's integers, compiled for this machine
 
 The JSON file is a list with one entry an image, in the order of the inputs:
-  [{"image": "photo.jpg", "width": 640, "height": 480,
-    "faces": [{"x": 205.1, "y": 80.4, "width": 96.0, "height": 121.7, "score": 0.93}]}]
+  [{{"image": "photo.jpg", "width": 640, "height": 480,
+    "faces": [{{"x": 205.1, "y": 80.4, "width": 96.0, "height": 121.7, "score": 0.93}}]}}]
 x and y are the top left corner. All are pixels of the upright image (EXIF orientation applied), best score first.
 
---engine int computes with the integers of rnnpool quantize, as their simulator does; --engine c runs the C that
-rnnpool compile writes, which gives the very same boxes. It is compiled with gcc the first time that an image of some
-size comes, and kept in ~/.cache/rnnpool. --weights is then a file of rnnpool quantize.
-
+{engines.EPILOG}
 An image that cannot be read is named on stderr and skipped; the exit status is then 1, and 2 if none could be read.
 """
-
-ENGINES = ("float", "int", "c")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="IMAGE|DIR", nargs="+", type=Path, help="image files, and folders of them")
     parser.add_argument("--model", metavar="NAME", help="a detector's name (default: the weights', or face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
-    parser.add_argument(
-        "--engine", choices=ENGINES, default="float", help="what computes: torch in float, or integers (default: float)"
-    )
+    engines.add_argument(parser)
     parser.add_argument(
         "--threshold", metavar="T", type=float, help="leave out faces that score less, 0..1 (default: 0.4)"
     )
@@ -71,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.images import load_image
     from rnnpool.pipeline import to_json_entry
 
-    detector = open_detector(args.model, args.weights, args.engine)
+    detector = engines.open_detector(args.model, args.weights, args.engine)
     entries = []
     for i in _with_progress(range(len(files))):
         path = files[i].path
@@ -91,41 +84,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("no image could be read")
     write_json(entries, args.json)
     return 1 if problems else 0
-
-
-def open_detector(model: str | None, weights: str | None, engine: str) -> "FaceDetector":
-    """The detector that ``--model``, ``--weights`` and ``--engine`` ask for."""
-    from rnnpool.pipeline import DEFAULT_MODEL, FaceDetector
-
-    if engine == "float":
-        if weights is not None and model is None:
-            return FaceDetector.from_file(weights)
-        return FaceDetector.from_name(model or DEFAULT_MODEL, weights=weights or "default")
-    return FaceDetector(_integers(model, weights, engine))
-
-
-def _integers(model: str | None, weights: str | None, engine: str) -> "IntDetector":
-    from rnnpool.commands.integer_files import shipped_integers
-    from rnnpool.compile.engine import CDetector
-    from rnnpool.integer.detector import IntDetector
-    from rnnpool.integer.storage import load_network
-    from rnnpool.models import model_info
-    from rnnpool.pipeline import DEFAULT_MODEL
-
-    path: str | Path | None = weights
-    if path is None:
-        name = model_info(model or DEFAULT_MODEL).name
-        path = shipped_integers(name)
-        if path is None:
-            raise InputError(f"no integers of {name!r} are shipped; rnnpool quantize {name} makes them, for --weights")
-    network = load_network(path)
-    if model not in (None, network.name):
-        raise InputError(f"{path}: holds integers of model {network.name!r}, not of {model!r}")
-    if engine == "int":
-        return IntDetector.of_registry(network)
-    detector = CDetector.of_registry(network)
-    detector.notify = lambda what: print(f"rnnpool: {what}", file=sys.stderr, flush=True)
-    return detector
 
 
 def describe(name: str, faces: Sequence["Face"], copy: Path | None) -> str:

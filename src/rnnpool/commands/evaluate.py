@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnpool.commands import engines
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rnnpool.eval.sets import DatasetName
     from rnnpool.eval.wider_ap import Curve
 
-EPILOG = """\
+EPILOG = f"""\
 DIR holds WIDER FACE or SCUT-HEAD in its standard layout:
   WIDER_val/images/EVENT/NAME.jpg, wider_face_split/wider_face_val_bbx_gt.txt, ground_truth/wider_easy_val.mat, ...
   Annotations/NAME.xml, JPEGImages/NAME.jpg
@@ -36,6 +37,7 @@ examples:
   rnnpool evaluate --model face-quant --weights runs/quant/best.safetensors --data WIDER_FACE --out evaluated
   rnnpool evaluate --data WIDER_FACE --predictions evaluated/predictions --json -
   rnnpool evaluate --weights runs/pictures/best.safetensors --data pictures --out evaluated
+  rnnpool evaluate --weights pictures-int8.safetensors --engine int --data pictures
 
 Of a classifier's weights, DIR holds pictures in one folder a class, DIR/val/CLASS/*.jpg, or DIR/CLASS/*.jpg as it was
 trained on: then the part that training held out is measured. --out gets confusion.png.
@@ -43,7 +45,8 @@ trained on: then the part that training held out is measured. --out gets confusi
 Of a detector, --out gets precision_recall.png, and predictions/EVENT/NAME.txt in the layout of WIDER FACE's server:
 the image's name, the number of faces, then x y w h score in pixels of the image. --predictions reads this layout,
 whoever wrote it; an image without a file counts as one without detections, and the exit status is then 1.
-"""
+
+{engines.EPILOG}"""
 
 MAX_AREA = 2**26
 
@@ -53,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="the data set")
     parser.add_argument("--model", metavar="NAME", help="a network's name (default: that of --weights, else face-tiny)")
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
+    engines.add_argument(parser)
     parser.add_argument("--predictions", metavar="DIR", type=Path, help="evaluate these text files, and no model")
     parser.add_argument("--split", metavar="NAME", default="val", help="the part of the set (default: val)")
     parser.add_argument("--split-seed", metavar="N", type=int, help="draws SCUT-HEAD's split (default: the training's)")
@@ -70,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     from rnnpool.eval.pr_plot import require_matplotlib
 
     check_json_target(args.json)  # what would fail at the end fails now
+    if args.engine != "float" and args.device != "cpu":
+        raise InputError(f"--device {args.device}: integers are computed by the processor")
     if args.predictions is None and evaluate_classifier.is_asked_for(args):
         return evaluate_classifier.run(args)
     if args.split not in ("train", "val"):
@@ -122,6 +128,16 @@ def find_dataset(folder: Path) -> tuple[Path, "DatasetName"]:
     raise InputError(f"--data {folder}: neither WIDER FACE (no wider_face_split) nor SCUT-HEAD (no Annotations)")
 
 
+def subject_of(args: argparse.Namespace, model: "nn.Module") -> dict[str, str]:
+    """What is measured, for a title and for JSON: the network's name, and what was asked for besides."""
+    from rnnpool.integer.network import IntNetwork
+
+    network = getattr(model, "network", None)
+    name = str(network.name if isinstance(network, IntNetwork) else model.registry_name)
+    weights = {} if args.weights is None else {"weights": args.weights}
+    return {"model": name, **weights, **({} if args.engine == "float" else {"engine": args.engine})}
+
+
 def move_to(device: str, model: "nn.Module") -> None:
     """Move a network to the device that --device names."""
     import torch
@@ -134,10 +150,9 @@ def move_to(device: str, model: "nn.Module") -> None:
 
 def _of_model(args: argparse.Namespace, root: Path, dataset: "DatasetName") -> _Measured:
     """Detect on every image, and keep the predictions where --out is given."""
-    from rnnpool.commands.detect import open_detector
     from rnnpool.eval.submission import write_submission
 
-    model = open_detector(args.model, args.weights, "float").model
+    model = engines.open_detector(args.model, args.weights, args.engine).model
     move_to(args.device, model)
     area = args.area or model.input_size[0] * model.input_size[1]
     with progress_bar("reading") as progress:
@@ -150,8 +165,7 @@ def _of_model(args: argparse.Namespace, root: Path, dataset: "DatasetName") -> _
     _to_stderr(f"{images} images of {area:,} pixels in {seconds:.1f} s, {images / seconds:.1f} images/s")
     if args.out is not None:
         write_submission(args.out / "predictions", detections)
-    subject = {"model": str(model.registry_name)} | ({"weights": args.weights} if args.weights else {})
-    return _Measured(subject, evaluation.curves(detections), images, area=area)
+    return _Measured(subject_of(args, model), evaluation.curves(detections), images, area=area)
 
 
 def _evaluation(
@@ -172,9 +186,7 @@ def _evaluation(
 
 def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:
     """Of SCUT-HEAD's split: what the weights were trained with, so that none of what is measured trained them."""
-    from rnnpool.models.weights import weights_info
-
-    data = weights_info(args.weights).data if args.weights else {}
+    data = engines.training_data(args.model, args.weights, args.engine) if args.weights else {}
     trained = data.get("split_seed", 0) if data.get("dataset") == "scut" else None
     asked = args.split_seed
     if dataset == "scut" and trained is not None and asked not in (None, trained):
@@ -187,8 +199,8 @@ def _of_predictions(args: argparse.Namespace, root: Path, dataset: "DatasetName"
     from rnnpool.eval.wider import wider_curves
     from rnnpool.eval.wider_truth import has_ground_truth, read_ground_truth
 
-    for option in ("model", "weights", "area"):
-        if getattr(args, option) is not None:
+    for option, default in (("model", None), ("weights", None), ("area", None), ("engine", "float")):
+        if getattr(args, option) != default:
             raise InputError(f"--{option} has no meaning with --predictions; give one or the other")
     if dataset == "wider" and args.split == "val" and has_ground_truth(root):  # the images themselves are not needed
         truth = read_ground_truth(root)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnpool.commands import engines
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 def is_asked_for(args: argparse.Namespace) -> bool:
     """Whether --model or the file --weights is a classifier's."""
+    if args.engine != "float" and args.weights is not None:
+        from rnnpool.integer.detector import find_integer_head
+
+        return find_integer_head(engines.find_integers(args.model, args.weights)) is None
+
     from rnnpool.models import model_info, network_of
 
     name = network_of(args.weights) if args.model is None and args.weights is not None else args.model
@@ -23,27 +29,26 @@ def is_asked_for(args: argparse.Namespace) -> bool:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rnnpool.classifier import Classifier
-    from rnnpool.commands.evaluate import move_to
+    from rnnpool.commands.evaluate import move_to, subject_of
     from rnnpool.commands.output import check_folder, write_json
     from rnnpool.data.classification import CentreImages
     from rnnpool.data.unreadable import all_unreadable_named
     from rnnpool.eval.classifier import evaluate_classifier
     from rnnpool.eval.confusion_plot import save_confusion
     from rnnpool.eval.pr_plot import require_matplotlib
-    from rnnpool.models.weights import shipped_weights, weights_info
 
     if args.area is not None:
         raise InputError("--area is for detectors; a classifier sees images in the size that it was trained on")
     if args.out is not None:  # what would fail at the end fails now
         require_matplotlib()
         check_folder(args.out, "--out")
-    path = Path(args.weights) if args.weights else shipped_weights(args.model)
-    classifier = Classifier.from_name(args.model, path) if args.model else Classifier.from_file(path)
+    asked = (args.model, args.weights, args.engine)
+    classifier = engines.open_classifier(*asked)
     model, view = classifier.model, classifier.view
-    name = model.registry_name
+    subject = subject_of(args, model)
     move_to(args.device, model)
-    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, weights_info(path).data)
+    data = engines.training_data(*asked)
+    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, data)
 
     started = time.perf_counter()
     centre = CentreImages(images, view.size, view.test_crop)
@@ -51,12 +56,13 @@ def run(args: argparse.Namespace) -> int:
         scores = evaluate_classifier(model, centre, mean=view.mean, std=view.std)
     seconds = time.perf_counter() - started
     print(f"{len(images)} images in {seconds:.1f} s, {len(images) / seconds:.1f} images/s", file=sys.stderr)
-    title = f"{name} on {args.data.name}, {part}"
+    named = " ".join(value for key, value in subject.items() if key != "weights")
+    title = f"{named} on {args.data.name}, {part}"
     if args.out is not None:
         save_confusion(args.out / "confusion.png", scores.confusion, images.classes, title)
     if args.json != "-":
         _print(scores, images.classes, title)
-    entry = {"model": name, "weights": str(path), "data": str(args.data), "split": part, "images": len(images)}
+    entry = {**subject, "data": str(args.data), "split": part, "images": len(images)}
     confusion = scores.confusion.tolist()
     metrics = {metric: round(value, 6) for metric, value in scores.metrics.items()}
     write_json({**entry, **metrics, "classes": images.classes, "confusion": confusion}, args.json)

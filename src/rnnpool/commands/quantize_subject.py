@@ -49,10 +49,11 @@ class Subject:
 
     @property
     def entries(self) -> dict[str, str]:
-        """What a classifier's integers are to say of it: how it sees images, and what its outputs mean."""
+        """What its integers are to say of it: what trained it; a classifier's, its classes and how it looks."""
+        trained = {"data": json.dumps(self.data)} if self.data else {}
         if not self.classes:
-            return {}
-        return {"classes": json.dumps(self.classes), "test_crop": str(self.view["test_crop"])}
+            return trained
+        return {**trained, "classes": json.dumps(self.classes), "test_crop": str(self.view["test_crop"])}
 
     def images(self, paths: list[Path]) -> list["NDArray"]:
         """Bytes (C, H, W) as the network sees them in use: whole for a detector, the middle for all others."""

@@ -1,4 +1,4 @@
-"""An integer detector that computes with its own C, compiled for the machine at hand: ``rnnpool detect --engine c``.
+"""An integer network that computes with its own C, compiled for the machine at hand: ``--engine c`` of the verbs.
 
 The C of a network is made for one image size, so each size has a library. It is kept in the folder where the native
 sweep is, by the hash of all that it depends on: network, size, this package's code, compiler and processor. Where that
@@ -24,6 +24,7 @@ from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
 from rnnpool.integer.detector import IntDetector
 from rnnpool.integer.head import IntHead
+from rnnpool.integer.module import IntModule
 from rnnpool.integer.network import IntNetwork, IntNode
 from rnnpool.integer.storage import network_bytes
 from rnnpool.models.detector import Head
@@ -35,27 +36,30 @@ _FLAGS = ("-O3", "-march=native")
 _PORTABLE_FLAGS = ("-O3",)  # for compilers that do not know their machine
 
 
-class CDetector(IntDetector):
-    """``IntDetector``, bit for bit.
+class Engine:
+    """The C of a network on this machine, a library for each size of images.
 
     ``notify`` is told before a library is built, which takes some seconds.
 
-    Raises:
-        InputError: as ``IntDetector``; and when an image of a new size comes, no gcc, or an operator without a kernel.
+    Args:
+        head: whose boxes the libraries find; None: they give what the network returns.
     """
 
-    def __init__(self, network: IntNetwork, head: Head) -> None:
-        super().__init__(network, head)
+    def __init__(self, network: IntNetwork, head: IntHead | None = None) -> None:
+        self.network, self.head = network, head
         self.notify: Callable[[str], None] | None = None
         self._libraries: dict[tuple[int, ...], HostLibrary] = {}
 
-    def find(self, image: NDArray[np.uint8], head: IntHead, threshold: int) -> NDArray[np.int64]:
-        """As ``IntDetector.find``; another head than the detector's own is an InputError: it is not in the C."""
-        if head is not self.integer_head:
-            raise InputError("the C engine has its own overlap threshold; use the int engine for another")
-        if image.shape not in self._libraries:
-            self._libraries[image.shape] = self._open(image.shape)
-        return self._libraries[image.shape].detect(image, threshold)
+    def library(self, shape: tuple[int, ...]) -> HostLibrary:
+        """The functions for images (C, H, W).
+
+        Raises:
+            InputError: the network does not take that shape; or, when it is new, no gcc, or an operator without a
+                kernel.
+        """
+        if shape not in self._libraries:
+            self._libraries[shape] = self._open(shape)
+        return self._libraries[shape]
 
     def _open(self, shape: tuple[int, ...]) -> HostLibrary:
         """The library for images of ``shape``, from the cache or built."""
@@ -63,26 +67,52 @@ class CDetector(IntDetector):
         size = f"{shape[2]}x{shape[1]}"
         find_tool(HOST_GCC)
         try:
-            path = cache_folder() / f"detector-{size}-{_key(network)}.so"
+            kind = "network" if self.head is None else "detector"
+            path = cache_folder() / f"{kind}-{size}-{_key(network)}.so"
             if not path.exists():
                 with atomic_path(path) as temporary:
                     self._build(network, temporary, size)
-            return HostLibrary(path, _NAME, network, self.integer_head)
+            return HostLibrary(path, _NAME, network, self.head)
         except (OSError, RuntimeError):
             with tempfile.TemporaryDirectory(prefix="rnnpool-") as folder:  # a loaded library outlives its file
-                path = Path(folder) / "detector.so"
+                path = Path(folder) / "network.so"
                 self._build(network, path, size)
-                return HostLibrary(path, _NAME, network, self.integer_head)
+                return HostLibrary(path, _NAME, network, self.head)
 
     def _build(self, network: IntNetwork, path: Path, size: str) -> None:
         if self.notify is not None:
             self.notify(f"compiling {network.name} for {size} images, once")
         with tempfile.TemporaryDirectory(prefix="rnnpool-") as folder:
-            compiled = compile_network(network, Path(folder), name=_NAME, head=self.integer_head)
+            compiled = compile_network(network, Path(folder), name=_NAME, head=self.head)
             try:
                 build_library(compiled, path, _FLAGS)
             except CompileError:
                 build_library(compiled, path, _PORTABLE_FLAGS)
+
+
+class CModule(IntModule):
+    """``IntModule``, bit for bit; InputError as of ``Engine.library``."""
+
+    def __init__(self, network: IntNetwork) -> None:
+        super().__init__(network)
+        self.engine = Engine(network)
+
+    def run(self, image: NDArray[np.uint8]) -> list[NDArray]:
+        return list(self.engine.library(image.shape).run(image))
+
+
+class CDetector(IntDetector):
+    """``IntDetector``, bit for bit; InputError as of it and of ``Engine.library``."""
+
+    def __init__(self, network: IntNetwork, head: Head) -> None:
+        super().__init__(network, head)
+        self.engine = Engine(network, self.integer_head)
+
+    def find(self, image: NDArray[np.uint8], head: IntHead, threshold: int) -> NDArray[np.int64]:
+        """As ``IntDetector.find``; another head than the detector's own is an InputError: it is not in the C."""
+        if head is not self.integer_head:
+            raise InputError("the C engine has its own overlap threshold; use the int engine for another")
+        return self.engine.library(image.shape).detect(image, threshold)
 
 
 def sized(network: IntNetwork, shape: tuple[int, ...]) -> IntNetwork:

@@ -129,17 +129,32 @@ class CentreImages:
     def batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """As ``TrainingImages.batch``; the epoch does not matter."""
         indices = [index for _, index in keys]
-        crops = torch.stack([centre_square(self.images.region(index), self.size, self.crop) for index in indices])
+        side = (self.size, self.size)
+        crops = torch.stack([centre_crop(self.images.region(index), side, self.crop) for index in indices])
         return crops, torch.from_numpy(self.images.targets[indices])
 
 
-def centre_square(pixels: np.ndarray, size: int, crop: float) -> Tensor:
-    """What a classifier sees of an image uint8 (H, W, C): uint8 (C, size, size). Arguments as of ``CentreImages``."""
-    resized = round(size / crop)
+def centre_crop(pixels: np.ndarray, size: tuple[int, int], crop: float) -> Tensor:
+    """What a classifier sees of an image: resized until ``size`` covers the share ``crop`` of it, the middle cut out.
+
+    Args:
+        pixels: uint8 (H, W, C).
+        size: (h, w) of the result; where they are equal, this is torchvision's Resize and CenterCrop.
+
+    Returns:
+        uint8 (C, h, w).
+    """
+    (height, width), (h, w) = pixels.shape[:2], size
+    if h * width >= w * height:  # the height is what there is least of
+        down = round(h / crop)
+        across = max(w, down * width // height)
+    else:
+        across = round(w / crop)
+        down = max(h, across * height // width)
     image = _as_tensor(pixels)
-    if min(pixels.shape[:2]) != resized:
-        image = F.resize(image, [resized], antialias=True)
-    return F.center_crop(image, [size, size])
+    if (down, across) != (height, width):
+        image = F.resize(image, [down, across], antialias=True)
+    return F.center_crop(image, [h, w])
 
 
 def random_windows(

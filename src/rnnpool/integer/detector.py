@@ -40,7 +40,7 @@ class IntDetector(Detector):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, in_channels, H, W) of (v - 128) / 128 -> per level float32 (B, scores + 4, h, w)."""
-        return run_batch(self.network, x)
+        return run_batch(self.network, self.network.run, x)
 
     def find(self, image: NDArray[np.uint8], head: IntHead, threshold: int) -> NDArray[np.int64]:
         """Bytes (C, H, W) -> (n, 5) x1 y1 x2 y2 score, as ``IntHead.detect`` gives them."""

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnpool.data.classification import centre_crop
 from rnnpool.data.pixel_cache import decode
 from rnnpool.data.samples import normalise
 from rnnpool.preprocess import pad_to_multiple, resize_to_area
@@ -37,18 +38,8 @@ def whole_image(pixels: NDArray[np.uint8], input_size: tuple[int, int], multiple
 def centre_crops(
     paths: Iterable[Path], channels: int, input_size: tuple[int, int], share: float = CENTRE
 ) -> list[NDArray[np.uint8]]:
-    """A classifier's images (C, H, W): resized until the input covers ``share`` of them, the middle cut out."""
-    return [_centre_crop(decode(path, channels), input_size, share) for path in paths]
-
-
-def _centre_crop(pixels: NDArray[np.uint8], size: tuple[int, int], share: float) -> NDArray[np.uint8]:
-    from torchvision.transforms.v2 import functional as F
-
-    image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-    height, width = image.shape[1:]
-    scale = max(size[0] / height, size[1] / width) / share
-    resized = [max(side, round(old * scale)) for side, old in zip(size, (height, width), strict=True)]
-    return F.center_crop(F.resize(image, resized, antialias=True), list(size)).numpy()
+    """A classifier's images (C, H, W), as ``centre_crop`` cuts them."""
+    return [centre_crop(decode(path, channels), input_size, share).numpy() for path in paths]
 
 
 def batches(images: Iterable[NDArray[np.uint8]]) -> list[Tensor]:

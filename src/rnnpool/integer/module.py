@@ -1,6 +1,8 @@
 """An integer network as a torch module: for code that evaluates modules, whatever they compute with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from rnnpool.data.samples import normalise
 from rnnpool.integer.network import IntNetwork
+from rnnpool.integer.storage import load_network
 
 
 class IntModule(nn.Module):
@@ -18,14 +21,23 @@ class IntModule(nn.Module):
         super().__init__()
         self.network = network
 
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The network of a file that ``rnnpool quantize`` wrote; InputError as of ``load_network``."""
+        return cls(load_network(path))
+
+    def run(self, image: NDArray[np.uint8]) -> list[NDArray]:
+        """Bytes (C, H, W) -> the stored outputs."""
+        return self.network.run(image)
+
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        outputs = run_batch(self.network, x)
+        outputs = run_batch(self.network, self.run, x)
         return outputs[0] if len(outputs) == 1 else outputs
 
 
-def run_batch(network: IntNetwork, x: Tensor) -> list[Tensor]:
-    """Network inputs (B, C, H, W) -> every output (B, ...), float32."""
-    images = [network.real_outputs(network.run(image)) for image in to_bytes(x)]
+def run_batch(network: IntNetwork, run: Callable[[NDArray[np.uint8]], Sequence[NDArray]], x: Tensor) -> list[Tensor]:
+    """Network inputs (B, C, H, W) -> every output (B, ...), float32; ``run`` computes the stored ones of an image."""
+    images = [network.real_outputs(run(image)) for image in to_bytes(x)]
     return [torch.from_numpy(np.stack(output)).float() for output in zip(*images, strict=True)]
 
 

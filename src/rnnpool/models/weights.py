@@ -139,8 +139,8 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             if ENTRY in (file.metadata() or {}):
                 raise InputError(
-                    f"{path}: holds the integers of rnnpool quantize, not the weights of training; rnnpool firmware, "
-                    "rnnpool compile and rnnpool detect --engine c take it"
+                    f"{path}: holds the integers of rnnpool quantize, not the weights of training; rnnpool compile and "
+                    "rnnpool firmware take it, and detect, classify and evaluate with --engine int or c"
                 )
             yield file
     except SafetensorError as error:

@@ -40,13 +40,18 @@ function fit(image, width, height) {
   return { pixels, scale };
 }
 
-// The middle of the image, resized until `width` x `height` covers the share `crop` of it: {pixels, scale}.
+// The middle of the image, resized until `width` x `height` covers the share `crop` of it: {pixels}.
 function centreCrop(image, width, height, crop) {
-  const scale = Math.max(height / image.height, width / image.width) / crop;
-  const across = Math.max(width, roundHalfEven(image.width * scale));
-  const down = Math.max(height, roundHalfEven(image.height * scale));
+  let across, down;
+  if (height * image.width >= width * image.height) {
+    down = roundHalfEven(height / crop);
+    across = Math.max(width, Math.floor((down * image.width) / image.height));
+  } else {
+    across = roundHalfEven(width / crop);
+    down = Math.max(height, Math.floor((across * image.height) / image.width));
+  }
   const window = { left: roundHalfEven((across - width) / 2), top: roundHalfEven((down - height) / 2), width, height };
-  return { pixels: resample(image, across, down, TRIANGLE, window).pixels, scale };
+  return { pixels: resample(image, across, down, TRIANGLE, window).pixels };
 }
 
 // What `network` (NETWORK of the page) sees of a canvas's RGBA.
