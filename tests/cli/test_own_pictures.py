@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -45,6 +46,28 @@ def test_evaluation_tells_one_class_from_another(trained, tmp_path, capsys):
     with Image.open(tmp_path / "confusion.png") as image:
         assert min(image.size) > 400
     assert "the 20% that training held out" in capsys.readouterr().out
+
+
+def test_pictures_that_have_changed_since(trained, tmp_path, capsys):
+    """Packed as shards they are the same; with one more, some of the measured may have been trained on."""
+    weights, data = trained / "run" / "best.safetensors", tmp_path / "pictures"
+    shutil.copytree(trained / "pictures", data)
+    assert main(["shards", str(data), str(tmp_path / "shards")]) == 0
+    capsys.readouterr()
+    figures = []
+    for folder in (data, tmp_path / "shards"):
+        assert main(["evaluate", "--data", str(folder), "--weights", str(weights), "--json", "-"]) == 0
+        told = capsys.readouterr()
+        assert "other pictures" not in told.err
+        figures.append(json.loads(told.out)["confusion"])
+    assert figures[0] == figures[1]
+    Image.new("RGB", (30, 30), (200, 0, 0)).save(data / "red" / "another.png")
+    assert main(["evaluate", "--data", str(data), "--weights", str(weights)]) == 0
+    assert "other pictures than the weights were trained on" in capsys.readouterr().err
+    (data / "red").rename(data / "scarlet")
+    command = ["train", "pictures", "--data", str(data), "--out", str(trained / "run"), *SMALL, "--resume"]
+    assert main([*command, "train.evaluate_every=0", "train.lr=0.01"]) == 2
+    assert "classes or samples were added, removed or renamed since" in capsys.readouterr().err
 
 
 def test_quantize_takes_the_network_from_its_weights_and_the_others_refuse_integers(trained, tmp_path, capsys):

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 from made_pictures import write_pictures
 from rnnpool.cli import main
 from rnnpool.models import save_weights
 from rnnpool.models.registry import _REGISTRY, ModelInfo
+from rnnpool.models.weights import read_weights
 
 CLASSES = ["blue", "green", "red"]
 
@@ -79,15 +81,28 @@ def test_one_folder_of_classes_is_split_as_in_training(weights, pictures, tmp_pa
         assert "25% that training held out (split_seed 3)" in entry["split"]
 
 
+def test_the_part_that_training_evaluated_on(weights, pictures, capsys):
+    """A recipe may call it otherwise (data.val)."""
+    tensors, metadata = read_weights(weights)
+    metadata["recipe"] = json.dumps({"data": {"val": "check"}})
+    save_file(tensors, weights, metadata)
+    (pictures / "val").rename(pictures / "check")
+    assert main(["evaluate", "--weights", str(weights), "--data", str(pictures), "--json", "-"]) == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert (entry["split"], entry["images"]) == ("check", 10)
+
+
 def test_what_is_refused(weights, pictures, tmp_path, capsys):
     arguments = ["evaluate", "--weights", str(weights), "--data", str(pictures)]
     assert main([*arguments, "--split", "test"]) == 2
     assert main([*arguments, "--area", "3x4"]) == 2
+    assert main([*arguments, "--split-seed", "4"]) == 2
     (pictures / "val" / "red").rename(pictures / "val" / "scarlet")
     assert main(arguments) == 2
     errors = capsys.readouterr().err
     assert f"--data {pictures}: no folder 'test' in it" in errors
     assert "--area is for detectors" in errors
+    assert "--split-seed is for SCUT-HEAD" in errors
     assert "class 'scarlet' is none of the 3 known: blue, green, red" in errors
     plain = tmp_path / "plain.safetensors"
     model = MeanColour()

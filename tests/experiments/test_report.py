@@ -58,6 +58,7 @@ def test_runs_take_turns_by_seed_and_are_named_by_what_they_compute(tiny):
         ("reference: pooled", "reference: pool", "reference 'pool' is no row: did you mean 'pooled'"),
         ("label: RNNPool", "lable: RNNPool", "unknown field rows.pooled.lable: did you mean 'label'"),
         ("metrics:", "metric:", "unknown field metric: did you mean 'metrics'"),
+        ("paper: {top1", "paper: {top_1", "rows.pooled.paper.top_1: did you mean 'top1'"),
         ("rows:", "lines:", "must hold title, metrics and rows"),
         ("seeds: [1, 2]", "seeds: []", "at least one row, one metric and one seed"),
     ],
@@ -111,6 +112,11 @@ def test_from_pictures_to_a_table(tiny, tmp_path, capsys):
     assert main([*arguments[:2], "--out", str(out), "--list"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == ["done", "failed", "done"]
+    tiny.write_text(TINY.replace("{top1:", "{top_1:"))
+    assert main([*arguments[:2], "--out", str(out), "--report"]) == 2
+    told = capsys.readouterr().err
+    assert "metrics.top_1: pooled-s1-" in told
+    assert "was not measured by it; did you mean 'top1'" in told
 
 
 def test_what_the_command_refuses(tiny, tmp_path, capsys):

@@ -58,6 +58,15 @@ def test_every_run_once_with_its_figures(tmp_path, release):
     assert starts(tmp_path, one_run("a", images=128)) == 0  # another budget is another run
 
 
+def test_runs_on_other_data_are_not_passed_off_as_these(tmp_path, release):
+    said = []
+    for data in ("here", "there"):
+        run_all([one_run()], tmp_path / data, tmp_path, jobs=1, threads=1, say=said.append, command=command(release))
+    assert starts(tmp_path, one_run()) == 1
+    warning = f"were trained on {tmp_path / 'here'}, not on {tmp_path / 'there'}; another --out trains them anew"
+    assert [text for text in said if "were trained on" in text] == [f"runs that are done {warning}"]
+
+
 @pytest.mark.parametrize(
     ("asked", "told", "threads"),
     [(3, "5", "3"), (0, "5", "5"), (0, None, "share"), (0, "all", "share")],

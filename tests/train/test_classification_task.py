@@ -68,7 +68,9 @@ def test_a_stopped_run_goes_on_to_the_same_bits(data, tmp_path):
 
 
 def test_one_folder_of_classes_is_split(data):
-    task = create_task(recipe({"train": "absent"}), data / "train")
+    with pytest.raises(InputError, match="there is no absent/ to train on"):
+        create_task(recipe({"train": "absent"}), data / "train")
+    task = create_task(recipe(), data / "train")
     assert (task.epoch_length, len(task.val)) == (30, 6)
     assert not set(task.samples.images.names) & set(task.val.images.names)
 

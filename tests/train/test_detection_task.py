@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,16 @@ def test_the_mix_holds_its_share_and_names_its_images(data):
 
 def test_the_data_set_itself_may_be_named(data):
     assert create_task(recipe(), data / "WIDER_FACE").epoch_length == 12
+
+
+def test_photos_without_a_face_cannot_say_which_weights_are_best(data, tmp_path):
+    shutil.copytree(data, tmp_path / "faceless")
+    split = tmp_path / "faceless" / "WIDER_FACE" / "wider_face_split" / "wider_face_val_bbx_gt.txt"
+    names = [line for line in split.read_text().splitlines() if line.endswith((".jpg", ".png", ".webp"))]
+    split.write_text("".join(f"{name}\n0\n0 0 0 0 0 0 0 0 0 0\n" for name in names))
+    shutil.rmtree(tmp_path / "faceless" / "WIDER_FACE" / "ground_truth", ignore_errors=True)
+    with pytest.raises(InputError, match="WIDER_FACE: no face in the photos to evaluate on"):
+        create_task(recipe(), tmp_path / "faceless")
 
 
 def test_start_from_other_weights(data, tmp_path):

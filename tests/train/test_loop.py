@@ -212,6 +212,10 @@ def test_a_run_is_not_overwritten_nor_mixed(tmp_path, unbroken):
     other.epoch_length = 40
     with pytest.raises(InputError, match=r"epoch_length \(was 50, is 40\)$"):  # no recipe helps here
         train(toy_recipe(), other, unbroken, resume=True)
+    renamed = ToyTask()
+    renamed.data_digest = "of others"
+    with pytest.raises(InputError, match=r"data_digest \(was 'of the points', is 'of others'\); classes or samples"):
+        train(toy_recipe(), renamed, unbroken, resume=True)
     with pytest.raises(InputError, match="400 images is less than one batch of 512"):
         train(toy_recipe(batch_size=512), ToyTask(), tmp_path)
 

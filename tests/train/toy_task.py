@@ -45,6 +45,7 @@ class ToyTask:
         self.dataset = Points(poison=poison)
         self.batch_norm, self.dropout, self.seconds = batch_norm, dropout, seconds
         self.epoch_length = len(self.dataset)
+        self.data_digest = "of the points"
 
     def about_data(self):
         return ""

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnpool.errors import InputError
 
@@ -88,16 +88,28 @@ def find_integers(model: str | None, weights: str | None) -> "IntNetwork":
     return network
 
 
-def training_data(model: str | None, weights: str | None, engine: str) -> dict[str, Any]:
-    """The data section of the recipe that trained what is asked for; nothing where its file does not say."""
+class Trained(NamedTuple):
+    """What a network was trained on; empty where its file does not say."""
+
+    data: dict[str, Any]  # the data section of its recipe
+    digest: str  # of the names of classes and samples
+
+
+UNKNOWN = Trained({}, "")
+
+
+def trained_on(model: str | None, weights: str | None, engine: str) -> Trained:
+    """What trained the network that is asked for."""
     from rnnpool.models.weights import shipped_weights, weights_info
 
     if engine != "float":
-        return json.loads(find_integers(model, weights).metadata.get("data", "{}"))
+        metadata = find_integers(model, weights).metadata
+        return Trained(json.loads(metadata.get("data", "{}")), metadata.get("data_digest", ""))
     if weights is None:
         assert model is not None, "a verb knows a network of its own where neither is given"
-        return weights_info(shipped_weights(model)).data
-    return weights_info(weights).data
+        weights = str(shipped_weights(model))
+    info = weights_info(weights)
+    return Trained(info.data, info.digest)
 
 
 def _notify(what: str) -> None:

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file (default: those of the package)")
     engines.add_argument(parser)
     parser.add_argument("--predictions", metavar="DIR", type=Path, help="evaluate these text files, and no model")
-    parser.add_argument("--split", metavar="NAME", default="val", help="the part of the set (default: val)")
+    parser.add_argument("--split", metavar="NAME", help="the part of the set (default: val, or a recipe's data.val)")
     parser.add_argument("--split-seed", metavar="N", type=int, help="draws SCUT-HEAD's split (default: the training's)")
     parser.add_argument(
         "--area", metavar="WxH", type=_area, help="resize images to this many pixels (default: the model's input)"
@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--device {args.device}: integers are computed by the processor")
     if args.predictions is None and evaluate_classifier.is_asked_for(args):
         return evaluate_classifier.run(args)
+    args.split = args.split or "val"
     if args.split not in ("train", "val"):
         raise InputError(f"--split {args.split}: it may be train or val")
     root, dataset = find_dataset(args.data)
@@ -186,7 +187,7 @@ def _evaluation(
 
 def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:
     """Of SCUT-HEAD's split: what the weights were trained with, so that none of what is measured trained them."""
-    data = engines.training_data(args.model, args.weights, args.engine) if args.weights else {}
+    data = engines.trained_on(args.model, args.weights, args.engine).data if args.weights else {}
     trained = data.get("split_seed", 0) if data.get("dataset") == "scut" else None
     asked = args.split_seed
     if dataset == "scut" and trained is not None and asked not in (None, trained):

@@ -10,6 +10,7 @@ from rnnpool.commands import engines
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
+    from rnnpool.commands.engines import Trained
     from rnnpool.data.labelled import LabelledImages
     from rnnpool.data.view import View
     from rnnpool.eval.classifier import ClassifierScores
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.area is not None:
         raise InputError("--area is for detectors; a classifier sees images in the size that it was trained on")
+    if args.split_seed is not None:
+        raise InputError("--split-seed is for SCUT-HEAD; of a classifier's pictures the split of its training counts")
     if args.out is not None:  # what would fail at the end fails now
         require_matplotlib()
         check_folder(args.out, "--out")
@@ -47,8 +50,7 @@ def run(args: argparse.Namespace) -> int:
     model, view = classifier.model, classifier.view
     subject = subject_of(args, model)
     move_to(args.device, model)
-    data = engines.training_data(*asked)
-    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, data)
+    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, engines.trained_on(*asked))
 
     started = time.perf_counter()
     centre = CentreImages(images, view.size, view.test_crop)
@@ -70,38 +72,42 @@ def run(args: argparse.Namespace) -> int:
 
 
 def open_pictures(
-    folder: Path, split: str, classes: tuple[str, ...], view: "View", data: dict[str, Any]
+    folder: Path, split: str | None, classes: tuple[str, ...], view: "View", trained: "Trained"
 ) -> tuple["LabelledImages", str]:
     """The pictures to measure, decoded as training decodes them, and what to call them.
 
     Args:
+        split: the folder of them; None: what training evaluated on.
         view: how the weights' network sees images.
-        data: the data section of the recipe that the weights were trained by.
+        trained: what the weights were trained on.
     """
     from rnnpool.data.classification import ImageAugment, least_side
-    from rnnpool.data.image_folder import image_folder, split_by_seed
-    from rnnpool.data.shards import ALL, has_shards, open_shards
+    from rnnpool.data.digest import digest
+    from rnnpool.data.parts import data_folder, has_part, hold_out, open_part
     from rnnpool.train.typed import from_mapping
 
     if not folder.is_dir():
         raise InputError(f"--data {folder}: no such folder")
+    data = trained.data
     seen: dict[str, Any] = {"classes": classes, "channels": view.channels}
     if "crop_scale" in data.get("augment", {}):
         augment = from_mapping(ImageAugment, data["augment"], "data.augment")
         seen["least_side"] = least_side(augment, view.size, view.test_crop)
-    below = folder / data.get("folder", ".")
-    for root in (folder, below):
-        if has_shards(root, split):
-            return open_shards(root, split, **seen)[0], split
-        if (root / split).is_dir():
-            return image_folder(root, split, **seen), split
-    if split != "val" or "val_share" not in data:
-        raise InputError(f"--data {folder}: no folder {split!r} in it")
-    root = below if below.is_dir() else folder
-    packed = has_shards(root, ALL)
-    pictures = open_shards(root, ALL, **seen)[0] if packed else image_folder(root, ".", **seen)
+    root = data_folder(folder, data.get("folder", "."))
+    part = split or data.get("val", "val")
+    if has_part(root, part):
+        return open_part(root, part, **seen)[0], part
+    if split not in (None, "val") or "val_share" not in data:
+        raise InputError(f"--data {folder}: no folder {part!r} in it")
     share, seed = data["val_share"], data["split_seed"]
-    return split_by_seed(pictures, share, seed)[1], f"the {share:.0%} that training held out (split_seed {seed})"
+    train, held, _ = hold_out(root, share, seed, **seen)
+    if trained.digest and trained.digest != digest(classes, train.names, held.names):
+        print(
+            f"rnnpool: {root}: other pictures than the weights were trained on; some that are measured may have "
+            "trained them",
+            file=sys.stderr,
+        )
+    return held, f"the {share:.0%} that training held out (split_seed {seed})"
 
 
 def _print(scores: "ClassifierScores", classes: tuple[str, ...], title: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnpool.commands.engines import UNKNOWN, Trained
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Subject:
         shape: (C, H, W) of its images.
         view: how a classifier sees images: its training's ``View``, or nothing.
         classes: of a classifier, if its weights name them.
-        data: the data section of the recipe that the weights were trained by.
+        trained: what the weights were trained on.
         calibrated: the ranges that they were trained with, if they were trained to be rounded.
     """
 
@@ -37,7 +38,7 @@ class Subject:
     shape: tuple[int, int, int]
     view: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    data: dict[str, Any] = field(default_factory=dict)
+    trained: Trained = UNKNOWN
     calibrated: "Calibrated | None" = None
 
     @property
@@ -50,7 +51,8 @@ class Subject:
     @property
     def entries(self) -> dict[str, str]:
         """What its integers are to say of it: what trained it; a classifier's, its classes and how it looks."""
-        trained = {"data": json.dumps(self.data)} if self.data else {}
+        data, digest = self.trained
+        trained = {"data": json.dumps(data), "data_digest": digest} if data else {}
         if not self.classes:
             return trained
         return {**trained, "classes": json.dumps(self.classes), "test_crop": str(self.view["test_crop"])}
@@ -115,7 +117,8 @@ def load_subject(name: str | None, weights: str | None, shape: str | None) -> Su
     if info.view:
         own = (info.view["channels"], info.view["size"], info.view["size"])
     calibrated = Calibrated.from_json(info.integers) if info.integers else None
-    return Subject(name, module, input_shape(name, shape, own), info.view, info.classes, info.data, calibrated)
+    trained = Trained(info.data, info.digest)
+    return Subject(name, module, input_shape(name, shape, own), info.view, info.classes, trained, calibrated)
 
 
 def open_measure(subject: Subject, folder: Path) -> Measure:
@@ -160,7 +163,7 @@ def _accuracy(subject: Subject, folder: Path) -> Measure:
     from rnnpool.integer.module import IntModule
 
     view = View(**subject.view)
-    pictures, _ = open_pictures(folder, "val", subject.classes, view, subject.data)
+    pictures, _ = open_pictures(folder, None, subject.classes, view, subject.trained)
     images = CentreImages(pictures, view.size, view.test_crop)
 
     def measure(network: "IntNetwork | None") -> dict[str, float]:

@@ -7,6 +7,7 @@ A folder counts as a class if there is an image in it, at any depth. What is hid
 whose names begin with a dot (.ipynb_checkpoints and the like would be a class of its own).
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def image_folder(
 def split_by_seed(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """Two parts, the second with ``share`` of every class (at least one image, and at least one left).
 
+    An image's name decides, not its place: the same are drawn from a folder and from shards of it, and a few images
+    more or less change the part of few others.
+
     Raises:
         InputError: a share that leaves nothing, or a class of one image.
     """
@@ -78,11 +82,15 @@ def split_by_seed(images: LabelledImages, share: float, seed: int) -> tuple[Labe
         members = np.flatnonzero(images.targets == label)
         if len(members) < 2:
             raise InputError(f"class {name!r} has {len(members)} image(s); to train and to validate it takes 2 or more")
-        order = np.random.default_rng((seed, label)).permutation(members)
+        order = members[np.argsort([_draw(images.names[int(index)], seed) for index in members])]
         count = min(max(1, round(share * len(members))), len(members) - 1)
         second.append(order[:count])
         first.append(order[count:])
     return images.take(np.sort(np.concatenate(first))), images.take(np.sort(np.concatenate(second)))
+
+
+def _draw(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed} {name}".encode()).digest()
 
 
 def _images(folder: Path) -> list[Path]:

@@ -16,14 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from rnnpool.data.image_folder import class_names, image_folder, split_by_seed
+from rnnpool.data.image_folder import class_names, image_folder
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import PixelFiles
 from rnnpool.errors import InputError
@@ -191,16 +190,6 @@ def open_shards(
         )
     pixels = ShardPixels(folder, index, channels, least_side)
     return LabelledImages(pixels, index.names, index.classes, index.places[:, 3].copy()), ShardOrder(index.places)
-
-
-def split_shards(
-    folder: Path, share: float, seed: int, **options: Any
-) -> tuple[LabelledImages, LabelledImages, ShardOrder]:
-    """``open_shards`` of the part ``ALL`` in two, the second with ``share`` of every class, and the first's order."""
-    images, _ = open_shards(folder, ALL, **options)
-    train, val = split_by_seed(images, share, seed)
-    assert isinstance(images.pixels, ShardPixels)
-    return train, val, ShardOrder(images.pixels.places[train.images])
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> int:

@@ -97,6 +97,10 @@ def load_experiment(name: str) -> Experiment:
         raise InputError(
             f"{path}: reference {experiment.reference!r} is no row: {closest(experiment.reference, list(rows))}"
         )
+    for key, row in rows.items():
+        for metric in row.paper:
+            if metric not in experiment.metrics:
+                raise InputError(f"{path}: rows.{key}.paper.{metric}: {closest(metric, list(experiment.metrics))}")
     if not rows or not experiment.metrics or not experiment.seeds:
         raise InputError(f"{path}: an experiment needs at least one row, one metric and one seed")
     return experiment

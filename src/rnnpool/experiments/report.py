@@ -14,6 +14,7 @@ from rnnpool.experiments.ledger import Entry, Ledger
 from rnnpool.experiments.plot import Point, plot_costs
 from rnnpool.experiments.statistics import CONFIDENCE, Estimate, estimate, paired_difference
 from rnnpool.files import write_text
+from rnnpool.train.typed import closest
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,20 @@ def make_report(experiment: Experiment, runs: Sequence[Run], out: Path, command:
     rows, on_chip = [], read_costs(out)
     for key, row in experiment.rows.items():
         done = [run for run in runs if run.row == key and found.get(run.name, {}).get("status") == "done"]
-        values = {
-            metric: {
-                run.seed: found[run.name]["metrics"][metric] for run in done if metric in found[run.name]["metrics"]
-            }
-            for metric in experiment.metrics
-        }
+        values = {metric: {run.seed: _value(found[run.name], metric) for run in done} for metric in experiment.metrics}
         first = next(iter(done), None) or next(run for run in runs if run.row == key)
         rows.append(RowResult(key, row.label, values, _cost(first, out), on_chip.get(key)))
     entries = [found[run.name] for run in runs if run.name in found]
     failed = [entry for entry in entries if entry["status"] == "failed"]
     missing = [run.name for run in runs if run.name not in found]
     return Report(experiment, rows, failed, missing, entries, command)
+
+
+def _value(entry: Entry, metric: str) -> float:
+    measured = entry["metrics"]
+    if metric not in measured:
+        raise InputError(f"metrics.{metric}: {entry['run']} was not measured by it; {closest(metric, list(measured))}")
+    return measured[metric]
 
 
 def _cost(run: Run, out: Path) -> RunCost | None:
@@ -172,7 +175,8 @@ def _numbers(report: Report) -> dict[str, Any]:
         }
         for row in report.rows
     }
-    return {"experiment": report.experiment.name, "command": report.command, "rows": rows, "runs": report.entries}
+    runs = [{name: value for name, value in entry.items() if name != "data"} for entry in report.entries]
+    return {"experiment": report.experiment.name, "command": report.command, "rows": rows, "runs": runs}
 
 
 def _main(report: Report) -> str:

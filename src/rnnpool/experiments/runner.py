@@ -67,15 +67,20 @@ def run_all(
         InputError: another runner works on ``out``.
     """
     out.mkdir(parents=True, exist_ok=True)
+    here = str(data.resolve())
     ledger = Ledger(out / "results.jsonl")
     with ExitStack() as stack:
         lock = _try_lock(out / ".runner.lock")
         if lock is None:
             raise InputError(f"{out}: another process runs this experiment; wait for it, or choose another --out")
         stack.callback(lock.close)
-        done = {name for name, entry in ledger.entries().items() if entry["status"] == "done"}
+        done = {name: entry for name, entry in ledger.entries().items() if entry["status"] == "done"}
         waiting = [run for run in runs if run.name not in done]
         say(f"{len(runs)} runs, {len(runs) - len(waiting)} done, {jobs} at a time, into {out}")
+        reading = [run for run in runs if run.name in done and run.recipe.task != "probe"]  # a probe reads no data
+        elsewhere = {done[run.name].get("data", here) for run in reading} - {here}
+        for there in sorted(elsewhere):
+            say(f"runs that are done were trained on {there}, not on {here}; another --out trains them anew")
         working: list[_Working] = []
         stop = stack.enter_context(StopRequest())
         while waiting or working:
@@ -98,7 +103,7 @@ def run_all(
                 if item.process is None:
                     waiting.insert(0, item.run)  # whatever it did is in its folder: resume, which may find it complete
                     continue
-                entry = _entry(item, out)
+                entry = {**_entry(item, out), "data": here}
                 ledger.add(entry)
                 say(f"{item.run.name}: {_told(entry)}")
     return None

@@ -31,6 +31,7 @@ class WeightsInfo:
         view: how a classifier sees images: the fields of ``rnnpool.data.view.View``.
         classes: a classifier's.
         data: the data section of the recipe that the network was trained by ("recipe").
+        digest: of the data that it was trained on ("data_digest"; rnnpool.data.digest).
         integers: the ranges that it was trained to be rounded with, for ``Calibrated.from_json``.
     """
 
@@ -39,6 +40,7 @@ class WeightsInfo:
     view: dict[str, Any]
     classes: tuple[str, ...]
     data: dict[str, Any]
+    digest: str
     integers: str
 
 
@@ -66,6 +68,7 @@ def weights_info(path: str | Path) -> WeightsInfo:
         view=entry("view", dict),
         classes=tuple(entry("classes", list)),
         data=entry("recipe", dict).get("data", {}),
+        digest=metadata.get("data_digest", ""),
         integers=metadata.get("integers", ""),
     )
 

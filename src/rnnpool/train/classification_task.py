@@ -20,10 +20,10 @@ from rnnpool.data.classification import (
     normalise_pixels,
 )
 from rnnpool.data.device_views import DeviceViews, ViewBatches
-from rnnpool.data.image_folder import image_folder, split_by_seed
+from rnnpool.data.digest import digest
 from rnnpool.data.labelled import LabelledImages
+from rnnpool.data.parts import data_folder, has_part, hold_out, open_part
 from rnnpool.data.resident import Crops, use_device
-from rnnpool.data.shards import ALL, has_shards, open_shards, split_shards
 from rnnpool.data.unreadable import all_unreadable_named
 from rnnpool.data.view import View
 from rnnpool.errors import InputError
@@ -82,6 +82,7 @@ class ClassificationTask:
         self.samples = TrainingImages(train, augment, self.data.size, recipe.train.seed)
         self.val = CentreImages(val, self.data.size, self.data.test_crop)
         self.epoch_length = len(self.samples)
+        self.data_digest = digest(self.classes, train.names, val.names)
         self._mixers = _mixers(self.data, len(self.classes))
 
     def about_data(self) -> str:
@@ -161,31 +162,25 @@ def fitted_model(recipe: ModelRecipe, num_classes: int, view: View) -> ModelReci
 
 
 def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledImages, Order]:
-    """The images to train on and to evaluate on, and the order to train in: from shards, where there are any."""
-    below = root / data.folder
-    folder = below if below.is_dir() else root
-    seen: dict[str, Any] = {
-        "channels": data.channels,
-        "least_side": least_side(data.augment, data.size, data.test_crop),
-    }
-    if has_shards(folder, data.train):
-        train, order = open_shards(folder, data.train, **seen)
-        val, _ = open_shards(folder, data.val, classes=train.classes, **seen)
-        return train, val, order
-    if has_shards(folder, ALL):
-        return split_shards(folder, data.val_share, data.split_seed, **seen)
-    seen["cache"] = root / data.cache if data.cache else None
-    if (folder / data.train).is_dir():
-        if not (folder / data.val).is_dir():
-            raise InputError(
-                f"{folder}: there is {data.train}/ to train on, but no {data.val}/ to evaluate on (data.val names "
-                f"another; where there is neither, data.val_share of the pictures are held out)"
-            )
-        train = image_folder(folder, data.train, **seen)
-        val = image_folder(folder, data.val, classes=train.classes, **seen)
-        return train, val, shuffled
-    train, val = split_by_seed(image_folder(folder, ".", **seen), data.val_share, data.split_seed)
-    return train, val, shuffled
+    """The images to train on and to evaluate on, and the order to train in."""
+    folder = data_folder(root, data.folder)
+    cache = root / data.cache if data.cache else None
+    side = least_side(data.augment, data.size, data.test_crop)
+    if not has_part(folder, data.train):
+        if data.train != DataRecipe.train:
+            raise InputError(f"{folder}: there is no {data.train}/ to train on (data.train names it)")
+        train, val, order = hold_out(
+            folder, data.val_share, data.split_seed, channels=data.channels, least_side=side, cache=cache
+        )
+        return train, val, order or shuffled
+    if not has_part(folder, data.val):
+        raise InputError(
+            f"{folder}: there is {data.train}/ to train on, but no {data.val}/ to evaluate on (data.val names "
+            f"another; where there is neither, data.val_share of the pictures are held out)"
+        )
+    train, order = open_part(folder, data.train, channels=data.channels, least_side=side, cache=cache)
+    val, _ = open_part(folder, data.val, classes=train.classes, channels=data.channels, least_side=side, cache=cache)
+    return train, val, order or shuffled
 
 
 def _mixers(data: BatchRecipe, num_classes: int) -> list[nn.Module]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rnnpool.data.augment import AugmentConfig
 from rnnpool.data.boxes_csv import BoxesCsv
 from rnnpool.data.device_crops import DeviceCrops, PlanBatches
+from rnnpool.data.digest import digest
 from rnnpool.data.resident import Crops, use_device
 from rnnpool.data.samples import DetectionDataset
 from rnnpool.data.training_samples import TrainingSamples
@@ -63,9 +64,15 @@ class DetectionTask:
         )
         self.epoch_length = len(self.samples)
         self._evaluation = self._validation()
+        images = [
+            f"{each.path.parent.name}/{each.path.name}" for set_ in self.samples.sets for each in set_.annotations
+        ]
+        self.data_digest = digest(images, self._evaluation.truth.names)
         # The official protocol's middle level; a user's own photos have one level only.
         levels = self._evaluation.truth.counted
         self.main_metric = "medium" if "medium" in levels else next(iter(levels))
+        if not any(faces.any() for faces in levels[self.main_metric]):
+            raise InputError(f"{self._folder}: no face in the photos to evaluate on, so that no weights could be best")
 
     def about_data(self) -> str:
         return ""

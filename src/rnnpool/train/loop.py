@@ -38,6 +38,8 @@ from rnnpool.train.recipe import Recipe, TrainRecipe
 from rnnpool.train.stream import mix_seed
 from rnnpool.train.task import Batch, Plan, Task
 
+_OF_DATA = ("epoch_length", "data_digest")  # what a run's data have to be again when it goes on
+
 
 @dataclass(frozen=True)
 class Result:
@@ -212,6 +214,7 @@ class _Run:
             "recipe": json.dumps(self.recipe.to_mapping()),
             "images": str(self._images()),
             "metrics": json.dumps(self.metrics),
+            "data_digest": self.task.data_digest,
         }
         if self.learner.calibrated:
             metadata["integers"] = self.learner.calibrated.to_json()
@@ -224,6 +227,7 @@ class _Run:
         state = {
             "computes": self.recipe.what_it_computes(),
             "epoch_length": self.task.epoch_length,
+            "data_digest": self.task.data_digest,
             "step": self.step,
             "evaluated_step": self.evaluated_step,
             "metrics": self.metrics,
@@ -234,7 +238,8 @@ class _Run:
 
     def _restore(self, path: Path, state: dict[str, Any]) -> None:
         mine, theirs = self.recipe.what_it_computes(), state["computes"]
-        mine["epoch_length"], theirs["epoch_length"] = self.task.epoch_length, state["epoch_length"]
+        for key in _OF_DATA:
+            mine[key], theirs[key] = getattr(self.task, key), state[key]
         differing = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
         if differing:
             listed = ", ".join(f"{key} (was {theirs.get(key)!r}, is {mine.get(key)!r})" for key in differing)
@@ -248,6 +253,8 @@ class _Run:
     def _remedy(self, differing: list[str]) -> str:
         """What to type where nothing but the recipe differs: the run has written its own down."""
         mine = self.out / "recipe.yaml"
+        if "data_digest" in differing:
+            return "; classes or samples were added, removed or renamed since"
         if "epoch_length" in differing or not mine.is_file():
             return ""
         command = f"rnnpool train {mine} --data DIR --out {self.out} --resume"

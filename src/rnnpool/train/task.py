@@ -59,6 +59,7 @@ class Task(Protocol):
 
     main_metric: str  # the key of evaluate()'s result by which the best weights are chosen; larger is better
     epoch_length: int  # samples in one epoch
+    data_digest: str  # of the names of classes and samples (rnnpool.data.digest): another for other data
 
     def about_data(self) -> str:
         """What the data hold, in a line for people; empty if ``epoch_length`` says it all."""
