@@ -187,6 +187,40 @@ def test_shards_of_others_may_name_folders_and_lack_classes(tmp_path):
         open_shards(tmp_path, "test")
 
 
+def test_parts_are_packed_as_training_takes_them(tmp_path, capsys):
+    """Beside train/ what is hidden or holds no class is no part; a class's pictures may lie deeper."""
+    parts = tmp_path / "parts"
+    for part, count in (("train", 3), ("val", 2), (".thumbs", 1)):
+        write_pictures(parts / part, {"red": count, "blue": count})
+    write_pictures(parts, {"green": 1})  # a stray picture: "green" holds it directly, and is no class beside train/
+    (parts / "notes").mkdir()
+    nested = tmp_path / "nested"
+    for name in ("red", "blue"):
+        write_pictures(nested / name, {name: 2})
+    write_pictures(nested / ".git", {"green": 1})
+    for folder in (parts, nested):
+        assert main(["shards", str(folder), str(tmp_path / f"{folder.name}-shards")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "train: 6 images of 2 classes in 1 shards",
+        "val: 4 images of 2 classes in 1 shards",
+        "all: 4 images of 2 classes in 1 shards",
+    ]
+
+
+def test_pictures_that_cannot_be_read_are_named_together(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pictures", {"red": 2, "blue": 2})
+    (pictures / "red" / "folder.png").mkdir()
+    (pictures / "blue" / "gone.png").symlink_to("nowhere")
+    assert main(["shards", str(pictures), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "2 of 6 images cannot be read" in error
+    assert "folder.png: not a file" in error
+    assert "gone.png: no such image file" in error
+    (pictures / "blue" / "gone.png").unlink()
+    assert main(["shards", str(pictures), str(tmp_path / "out")]) == 2
+    assert "folder.png: cannot be read (Is a directory)" in capsys.readouterr().err
+
+
 def test_no_part_is_packed_where_another_has_a_class_of_its_own(tmp_path, capsys):
     write_pictures(tmp_path / "pictures" / "train", {"blue": 1, "green": 1})
     write_pictures(tmp_path / "pictures" / "val", {"blue": 1, "red": 1})
@@ -198,9 +232,14 @@ def test_no_part_is_packed_where_another_has_a_class_of_its_own(tmp_path, capsys
 def test_what_is_refused(folders, tmp_path, capsys):
     assert main(["shards", str(folders / "pictures"), str(folders / "shards")]) == 2
     assert main(["shards", str(tmp_path), str(tmp_path / "out")]) == 2
+    assert main(["shards", str(folders / "pictures"), str(tmp_path / "out"), "--seed", "-1"]) == 2
+    (tmp_path / "file").touch()
+    assert main(["shards", str(folders / "pictures"), str(tmp_path / "file")]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert "has shards of 'train' already" in errors[0]
     assert "no folder in it holds an image" in errors[1]
+    assert "--seed -1: it must be 0 or more" in errors[2]
+    assert f"OUT {tmp_path / 'file'}: cannot make this folder: it is a file" in errors[3]
     for path in (folders / "shards").glob("train*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with open(tmp_path / "train-000001.tar", "r+b") as file:

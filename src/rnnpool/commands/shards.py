@@ -22,16 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rnnpool.data.image_folder import image_folder
+    from rnnpool.commands.output import check_folder
+    from rnnpool.data.image_folder import class_names, image_folder
     from rnnpool.data.shards import ALL, pack, parts_of
     from rnnpool.errors import InputError
 
     if args.megabytes < 1:
         raise InputError(f"--megabytes {args.megabytes}: it must be 1 or more")
-    parts = sorted(parts_of(args.folder), key=lambda part: part != "train")  # the others' classes are those of train
-    classes = image_folder(args.folder, "train").classes if parts[0] == "train" else None
-    for part in parts[1:] if classes else []:  # an error comes before the first is packed
+    if args.seed < 0:
+        raise InputError(f"--seed {args.seed}: it must be 0 or more")
+    parts = parts_of(args.folder)
+    classes = class_names(args.folder / parts[0])
+    for part in parts[1:]:  # an error comes before the first is packed
         image_folder(args.folder, part, classes=classes)
+    check_folder(args.out, "OUT")
     for part in parts:
         index = pack(args.folder, part, args.out, classes=classes, megabytes=args.megabytes, seed=args.seed)
         name, images = ALL if part == "." else part, len(index.places)

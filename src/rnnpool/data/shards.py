@@ -25,6 +25,7 @@ from torch import Tensor
 from rnnpool.data.image_folder import class_names, image_folder
 from rnnpool.data.labelled import LabelledImages
 from rnnpool.data.pixel_cache import PixelFiles
+from rnnpool.data.unreadable import all_unreadable_named
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path, write_text
 from rnnpool.images import IMAGE_SUFFIXES, UnreadableImage, shrink_on_load, to_rgb, upright_size
@@ -118,7 +119,7 @@ def pack(
         megabytes: size from which a new shard begins.
 
     Raises:
-        InputError: no images, or shards of this part are there already.
+        InputError: no images, one that cannot be read, or shards of this part are there already.
     """
     name = ALL if part == "." else part
     if any(out.glob(f"{name}-*.tar")):
@@ -129,7 +130,7 @@ def pack(
     shards: list[str] = []
     places, written = np.zeros((len(order), 4), np.int64), 0
     # Shards appear under their names when all are whole: without the index some of them would pass for a data set.
-    with ExitStack() as stack:
+    with all_unreadable_named(images.pixels), ExitStack() as stack:
         tar: tarfile.TarFile | None = None
         for number, source in enumerate(order):
             if tar is None or written >= megabytes * MEGABYTE:
@@ -139,7 +140,7 @@ def pack(
                 path = stack.enter_context(atomic_path(out / shards[-1]))
                 tar, written = stack.enter_context(tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)), 0
             path = images.pixels.paths[source]
-            content, label = path.read_bytes(), int(images.targets[source])
+            content, label = _content(path), int(images.targets[source])
             offset = _add(tar, f"{number:09d}{path.suffix.lower()}", content)
             _add(tar, f"{number:09d}.cls", str(label).encode())
             places[number] = len(shards) - 1, offset, len(content), label
@@ -190,6 +191,13 @@ def open_shards(
         )
     pixels = ShardPixels(folder, index, channels, least_side)
     return LabelledImages(pixels, index.names, index.classes, index.places[:, 3].copy()), ShardOrder(index.places)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> int:
@@ -247,12 +255,17 @@ def _scan(folder: Path, part: str) -> ShardIndex:
 
 
 def parts_of(root: Path) -> list[str]:
-    """The parts that a folder is packed by: its folders that hold folders of classes; "." if it has classes itself."""
-    class_names(root)  # an error where there is no image at all
-    parts = []
-    for path in sorted(path for path in root.iterdir() if path.is_dir()):
-        direct = any(child.suffix.lower() in IMAGE_SUFFIXES for child in path.iterdir() if child.is_file())
-        if direct:
-            return ["."]
-        parts.append(path.name)
-    return parts
+    """The parts that a folder is packed by, as training takes them: beside ``train``, whose classes are the others',
+    all folders that hold folders of classes; where there is no ``train``, "." alone, the folder itself.
+    """
+    if not (root / "train").is_dir():
+        return ["."]
+    visible = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return ["train", *(name for name in visible if name != "train" and _has_classes(root / name))]
+
+
+def _has_classes(folder: Path) -> bool:
+    try:
+        return bool(class_names(folder))
+    except InputError:
+        return False
