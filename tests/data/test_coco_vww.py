@@ -8,6 +8,7 @@ from made_pictures import write_pictures
 from rnnpool.cli import main
 from rnnpool.data.coco_vww import label_images
 from rnnpool.data.image_folder import image_folder
+from rnnpool.errors import InputError
 
 
 @pytest.fixture
@@ -103,6 +104,40 @@ def test_images_that_moved_and_links_to_images_are_linked_by_their_names(coco):
     found = sorted((coco / "vww").rglob("picture-*.png"))
     assert len(found) == 6
     assert all(path.is_file() for path in found)
+
+
+def test_folders_within_file_names_keep_images_apart(coco, capsys):
+    """a/1.png and b/1.png are two images; those of b validate."""
+    annotations = json.loads((coco / "instances.json").read_text())
+    annotations["images"] = annotations["images"][:4]
+    annotations["annotations"] = [{"image_id": 100 + n, "category_id": 1, "area": 90.0} for n in (0, 2)]
+    for number, (image, name) in enumerate(zip(annotations["images"], ("a/1", "a/2", "b/1", "b/2"), strict=True)):
+        image["file_name"] = f"./{name}.png"
+        (coco / name).parent.mkdir(exist_ok=True)
+        (coco / "red" / f"picture-{number}.png").rename(coco / f"{name}.png")
+    (coco / "nested.json").write_text(json.dumps(annotations))
+    arguments = ["vww", "--annotations", str(coco / "nested.json"), "--images", str(coco), "--out", str(coco / "vww")]
+    assert main([*arguments, "--minival", str(coco / "minival.txt")]) == 0
+    links = {path.relative_to(coco / "vww").as_posix(): path.resolve() for path in (coco / "vww").rglob("*.png")}
+    assert links == {
+        "train/person/a__1.png": coco / "a" / "1.png",
+        "train/no_person/a__2.png": coco / "a" / "2.png",
+        "val/person/b__1.png": coco / "b" / "1.png",
+        "val/no_person/b__2.png": coco / "b" / "2.png",
+    }
+
+
+def test_an_image_is_listed_once(coco, capsys):
+    path, again = coco / "instances.json", coco / "again.json"
+    again.write_text(path.read_text())
+    options = ["--images", str(coco / "red"), "--out", str(coco / "vww")]
+    assert main(["vww", "--annotations", str(path), "--annotations", str(again), *options]) == 2
+    error = capsys.readouterr().err
+    assert f"{again}: image picture-0.png would be picture-0.png, which picture-0.png of {path} is" in error
+    annotations = json.loads(path.read_text())
+    annotations["images"][1]["file_name"] = "picture-0.png"
+    with pytest.raises(InputError, match="image picture-0.png is listed twice"):
+        label_images(annotations)
 
 
 def test_a_data_set_without_a_class_is_refused(coco, capsys):

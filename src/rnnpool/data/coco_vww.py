@@ -33,7 +33,7 @@ def label_images(
     """Of COCO's instance annotations: file name -> (image id, whether an object of ``category`` is large enough).
 
     Raises:
-        InputError: no such category, or an object in an image that is not listed.
+        InputError: no such category, an object in an image that is not listed, or a file name listed twice.
     """
     wanted = {entry["id"] for entry in annotations["categories"] if entry["name"] == category}
     if not wanted:
@@ -46,7 +46,12 @@ def label_images(
             raise InputError(f"annotation {entry.get('id', '(no id)')} is of image {image}, which is not listed")
         if entry["category_id"] in wanted and entry["area"] > area * pixels[image]:
             positive.add(image)
-    return {image["file_name"]: (image["id"], image["id"] in positive) for image in annotations["images"]}
+    labels: dict[str, tuple[int, bool]] = {}
+    for image in annotations["images"]:
+        if image["file_name"] in labels:
+            raise InputError(f"image {image['file_name']} is listed twice")
+        labels[image["file_name"]] = (image["id"], image["id"] in positive)
+    return labels
 
 
 def build_vww(
@@ -71,11 +76,12 @@ def build_vww(
         The number of images by (part, class).
 
     Raises:
-        InputError: a file that is missing or is none of COCO's, an image that is in none of the folders, an id of
-            ``minival`` that no file lists, a class without images to train on,
+        InputError: a file that is missing or is none of COCO's, an image that is listed twice or in none of the
+            folders, an id of ``minival`` that no file lists, a class without images to train on,
             or no image that validates. The links that were made stay.
     """
     counts: Counter[tuple[str, str]] = Counter()
+    listed: dict[str, str] = {}
     unseen = set(minival or ())
     for number, path in enumerate(annotation_files):
         try:
@@ -89,7 +95,11 @@ def build_vww(
             source = next((folder / name for folder in image_folders if (folder / name).is_file()), None)
             if source is None:
                 raise InputError(f"{path}: image {name} is in none of {', '.join(map(str, image_folders))}")
-            _link(source, out, part, label)
+            link = name.lstrip("./").replace("/", "__")  # flat, and visible: hidden files are no images to training
+            if link in listed:
+                raise InputError(f"{path}: image {name} would be {link}, which {listed[link]} is; list an image once")
+            listed[link] = f"{name} of {path}"
+            _link(source, out, part, label, link)
             counts[part, label] += 1
     if unseen:
         some = ", ".join(map(str, sorted(unseen)[:3]))
@@ -103,10 +113,10 @@ def build_vww(
     return counts
 
 
-def _link(source: Path, out: Path, part: str, label: str) -> None:
-    """Link ``source`` into ``out/part/label``, and into none of the other three folders."""
+def _link(source: Path, out: Path, part: str, label: str, name: str) -> None:
+    """Link ``source`` as ``name`` into ``out/part/label``, and into none of the other three folders."""
     for folder in (out / a / b for a in PARTS for b in CLASSES):
-        target = folder / source.name
+        target = folder / name
         if target.is_symlink():
             target.unlink()
         if folder == out / part / label and not target.exists():
