@@ -115,6 +115,7 @@ ROW = "1 2 3 4 0 0 0 0 0 0"
         (["a.jpg", "1", ROW, ROW], r"gt.txt:4: '1 2 3 4 0 0 0 0 0 0'; expected the name of an image"),
         (["a.jpg", "1", ROW, "", "b.jpg", "0"], r"gt.txt:4: ''; expected the name"),
         ([ROW], r"gt.txt:1: "),
+        (["-" + ROW], r"gt.txt:1: '-1 2 3 4 0 0 0 0 0 0'; expected the name of an image"),
     ],
 )
 def test_malformed_lines_are_named(tmp_path, lines, message):
@@ -122,6 +123,11 @@ def test_malformed_lines_are_named(tmp_path, lines, message):
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match=message):
         list(read_annotations(path))
+
+
+def test_a_name_may_begin_with_a_number(tmp_path):
+    write_wider(tmp_path, {"2024 party/1": photo()}, {"2024 party/1": [(1, 1, 5, 5)]})
+    assert WiderFace(tmp_path, "val").name(0) == "2024 party/1"
 
 
 def test_a_binary_annotation_file_is_named(tmp_path):

@@ -89,7 +89,7 @@ def read_annotations(path: Path) -> Iterator[WiderEntry]:
     at = 0
     while at < len(lines):
         name = lines[at].strip()
-        if not name or name.split()[0].isdecimal():
+        if all(field.lstrip("-").isdecimal() for field in name.split()):  # empty, a count, or a box
             raise InputError(f"{path}:{at + 1}: {name!r}; expected the name of an image")
         count = _face_count(lines, at + 1, path)
         first = at + 2
