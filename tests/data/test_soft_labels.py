@@ -103,3 +103,6 @@ def test_what_is_refused(root):
         (root / "bad.csv").write_text("path,p_a,p_b,crop_x,crop_y,crop_side\n" + line + "\n")
         with pytest.raises(InputError, match=message):
             read(root, ("bad.csv",))
+    (root / "bad.csv").write_text("path,p_a,crop_side\nset/train/0.png,1,20\n")
+    with pytest.raises(InputError, match="bad.csv: no column 'crop_x'; there are path, p_a, crop_side"):
+        read(root, ("bad.csv",))

@@ -40,6 +40,10 @@ def test_values_take_their_types():
     [
         ({"raet": 1}, "unknown field data.raet.*did you mean 'rate'"),
         ({"rate": "fast"}, "data.rate must be float, not str 'fast'"),
+        ({"rate": float("nan")}, "data.rate is nan; it must be a finite number"),
+        ({"rate": "inf"}, "data.rate is inf; it must be a finite number"),
+        ({"rate": 10**400}, "data.rate must be float, not int"),
+        ({"span": [1, float("inf")]}, r"data.span\[1\] is inf"),
         ({"rate": True}, "data.rate must be float, not bool"),
         ({"kind": "adam"}, "data.kind is 'adam'.*did you mean 'adamw'"),
         ({"span": [1, 2, 3]}, "data.span must have 2 entries, not 3"),

@@ -79,9 +79,11 @@ def _rows(
     total, rows = sum(columns.values()), []
     with open_table(table) as file:
         reader = csv.DictReader(file)
-        for name in ("path", *columns):
-            if name not in (reader.fieldnames or ()):
-                raise InputError(f"{table}: no column {name!r}; there are {', '.join(reader.fieldnames or ())}")
+        held_columns = reader.fieldnames or ()
+        crop_columns = _CROP if set(_CROP) & set(held_columns) else ()
+        for name in ("path", *columns, *crop_columns):
+            if name not in held_columns:
+                raise InputError(f"{table}: no column {name!r}; there are {', '.join(held_columns)}")
         for row in reader:
             if not (row["path"] or "").startswith(prefixes):  # None: the row ends before its path
                 continue

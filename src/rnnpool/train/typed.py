@@ -5,6 +5,7 @@ dict and nested dataclasses. Whatever is found wrong raises InputError naming th
 """
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -80,13 +81,13 @@ def _convert_tuple(options: tuple[Any, ...], value: object, where: str) -> tuple
 
 def _convert_scalar(kind: type, value: object, where: str) -> Any:
     wrong = InputError(f"{where} must be {kind.__name__}, not {type(value).__name__} {value!r}")
-    if kind is float and isinstance(value, str):
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         try:
-            return float(value)
-        except ValueError:
+            value = float(value)
+        except (ValueError, OverflowError):
             raise wrong from None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise wrong
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where} is {value}; it must be a finite number")
     return value
