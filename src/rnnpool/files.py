@@ -12,6 +12,17 @@ from rnnpool.errors import InputError
 
 
 @contextmanager
+def written_named(path: str | Path) -> Iterator[None]:
+    """Have the block's OSErrors name ``path`` where they name no file: those of a write do not, as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success it is synced and renamed to ``path``, else removed.
 
@@ -19,19 +30,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     What is there but is no regular file (/dev/null, a pipe) is written to as it is: it must not be replaced.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers such as PIL choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_named(path):
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays last: writers such as PIL choose the format by it.
+        temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def read_lines(path: Path) -> list[str]:

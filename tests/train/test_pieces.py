@@ -13,6 +13,7 @@ from torch import nn
 from rnnpool.errors import InputError
 from rnnpool.train.checkpoint import LAST, PREVIOUS, load_checkpoint, load_latest, save_checkpoint
 from rnnpool.train.ema import EMA
+from rnnpool.train.metrics_log import MetricsLog
 from rnnpool.train.optimizers import parameter_groups
 from rnnpool.train.schedule import learning_rate_factor
 from rnnpool.train.stream import StreamSampler, mix_seed
@@ -134,9 +135,17 @@ def test_a_failed_write_leaves_the_checkpoint(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=r"File too large: '.*last\.ckpt'"):
             save_checkpoint(tmp_path, {"step": 2, "w": torch.zeros(5000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert load_latest(tmp_path)[1]["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [LAST]
+
+
+def test_a_log_on_a_full_disk_names_its_folder(tmp_path):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    log = MetricsLog(tmp_path, 0)
+    for act in (lambda: log.write("train", 1, {"loss": 1.0}), log.close):
+        with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
+            act()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnpool.errors import InputError
-from rnnpool.files import read_json_lines, write_text
+from rnnpool.files import read_json_lines, write_text, written_named
 
 
 class MetricsLog:
@@ -18,26 +18,30 @@ class MetricsLog:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise InputError('training needs tensorboard: pip install "rnnpool[train]"') from error
+        self.folder = folder
         path = folder / "metrics.jsonl"
         kept = [entry for entry in read_json_lines(path) if entry["step"] <= step] if step > 0 else []
         write_text(path, "".join(json.dumps(entry) + "\n" for entry in kept))
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (lives as long as the run)
-        self._board = SummaryWriter(str(folder / "tb"), purge_step=step + 1 if step > 0 else None)
+        with written_named(folder):
+            self._board = SummaryWriter(str(folder / "tb"), purge_step=step + 1 if step > 0 else None)
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """One line of ``kind`` ("train" or "evaluation"); numbers go to TensorBoard as kind/name."""
-        self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            self._board.add_scalar(f"{kind}/{name}", value, step)
+        with written_named(self.folder):
+            self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+            self._file.flush()
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, step)
 
     def sync(self) -> None:
         """Until here the lines survive a power cut: before a checkpoint that is beyond them, which does."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
-        self._board.close()
+        with written_named(self.folder):  # what was not written before is tried once more
+            self._file.close()
+            self._board.close()
 
 
 class Interval:
