@@ -63,6 +63,26 @@ def test_images_are_decoded_once(paths, tmp_path, monkeypatch):
     assert cached(paths, tmp_path, progress=lambda *_: pytest.fail("built again"))[1].shape == (41, 17, 3)
 
 
+def test_a_build_that_nobody_watches_is_announced(paths, tmp_path, capsys):
+    for _ in range(2):
+        cached(paths, tmp_path)
+    assert capsys.readouterr().err == f"rnnpool: decoding 4 images once, into {next(tmp_path.rglob('*.bin'))}\n"
+
+
+def test_a_cache_that_cannot_be_written_is_named_and_what_to_do(paths, tmp_path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(InputError, match=r"data.cache .*/cache: cannot be written \(File exists\).* or null to decode"):
+        cached(paths, tmp_path)
+
+
+def test_a_dangling_link_is_named_with_the_other_unreadable_images(paths, tmp_path):
+    paths[1].unlink()
+    paths[1].symlink_to("nowhere")
+    paths[2].write_bytes(b"no image")
+    with pytest.raises(InputError, match="2 of 4 images cannot be read(?s:.*)1.bmp: no such image file"):
+        cached(paths, tmp_path)
+
+
 def test_the_place_of_the_set_does_not_matter(paths, tmp_path, monkeypatch):
     cached(paths, tmp_path)
     (tmp_path / "images").rename(tmp_path / "moved")

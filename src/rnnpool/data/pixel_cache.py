@@ -11,6 +11,7 @@ Both files are written atomically, the index last, so that an index is never the
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -125,8 +126,12 @@ def open_pixels(
         channels: 1 (grey, Pillow's "L") or 3 (RGB).
         cache: folder where cache files live, created if absent; None decodes at every access.
         root: folder that the data set lies in; makes the cache independent of where that is.
-        progress: called with (images done, images in all) while the cache is built.
+        progress: called with (images done, images in all) while the cache is built; None: a line on stderr says so.
         least_side: large JPEG files may be decoded smaller, see ``rnnpool.images.shrink_on_load``; None: never.
+
+    Raises:
+        InputError: other channels; or while the cache is built, unreadable images (all are named), or no place to
+            write it.
     """
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
@@ -145,22 +150,30 @@ def _content_key(paths: Sequence[Path], channels: int, root: Path, least_side: i
         digest.update(f"least side {least_side}\n".encode())
     for path in paths:
         name = path.relative_to(root) if path.is_relative_to(root) else path
-        status = path.stat()
+        status = path.stat() if path.exists() else path.lstat()  # a dangling link is named with all unreadable images
         # The size alone would miss a change of files without compression.
         digest.update(f"{name.as_posix()}\0{status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:20]
 
 
 def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Progress | None) -> None:
+    if progress is None:  # it may take minutes
+        print(f"rnnpool: decoding {len(files):,} images once, into {pixels_path}", file=sys.stderr, flush=True)
     index = np.zeros((len(files), 3), dtype=np.int64)
-    with all_unreadable_named(files), atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
-        for i, pixels in enumerate(_decoded(files)):
-            index[i] = file.tell(), *pixels.shape[:2]
-            file.write(pixels.tobytes())
-            if progress is not None:
-                progress(i + 1, len(files))
-    with atomic_path(index_path) as temporary:
-        np.save(temporary, index)
+    try:
+        with all_unreadable_named(files), atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
+            for i, pixels in enumerate(_decoded(files)):
+                index[i] = file.tell(), *pixels.shape[:2]
+                file.write(pixels.tobytes())
+                if progress is not None:
+                    progress(i + 1, len(files))
+        with atomic_path(index_path) as temporary:
+            np.save(temporary, index)
+    except OSError as error:
+        raise InputError(
+            f"data.cache {pixels_path.parent}: cannot be written ({error.strerror or error}); data.cache may be "
+            "another folder, as an absolute path, or null to decode at every access"
+        ) from error
 
 
 def _decoded(files: PixelFiles) -> Iterator[np.ndarray]:
