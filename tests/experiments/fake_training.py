@@ -41,6 +41,9 @@ def training(folder, release, score):
                 (folder / "saved").touch()
                 sys.exit(128 + stop.signum)
             time.sleep(0.02)
+    if score == "unreadable":
+        print("working\nrnnpool: error: 2 of 9 images cannot be read:\n  a.png: empty\n  b.png: empty", flush=True)
+        sys.exit(2)
     if score == "fail":
         print("working", flush=True)
         sys.exit("no such luck")

@@ -123,7 +123,12 @@ def test_what_the_command_refuses(tiny, tmp_path, capsys):
     assert main(["experiment", str(tiny), "--data", str(tmp_path / "nothing")]) == 2
     assert main(["experiment", str(tiny), "--data", str(tmp_path), "--rows", "pooled,other"]) == 2
     assert main(["experiment", "nothing"]) == 2
+    for option in ("--out", "--results"):
+        where = ["--out", str(tmp_path / "out"), option, str(tiny)]  # of two the last counts
+        assert main(["experiment", str(tiny), "--data", str(tmp_path), *where]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert "no such folder" in errors[0]
     assert "--rows other: no such row; there are pooled, bad" in errors[1]
     assert "no experiment 'nothing'" in errors[2]
+    assert f"--out {tiny}: cannot make this folder: it is a file" in errors[3]
+    assert f"--results {tiny}: cannot make this folder: it is a file" in errors[4]

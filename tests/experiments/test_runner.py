@@ -93,6 +93,16 @@ def test_failures_are_noted_and_tried_again(tmp_path, release):
     assert starts(tmp_path, one_run()) == 2
 
 
+def test_an_error_of_several_lines_is_kept_whole(tmp_path, release):
+    said = []
+    run(tmp_path, [one_run()], release, "unreadable", say=said.append)
+    message = Ledger(tmp_path / "results.jsonl").entries()[one_run().name]["message"]
+    assert message == ["rnnpool: error: 2 of 9 images cannot be read:", "  a.png: empty", "  b.png: empty"]
+    assert said[-1].endswith("FAILED with status 2: " + "\n".join(message))
+    run(tmp_path, [one_run()], release, "fail")  # the log holds the error before, which is not this one's
+    assert Ledger(tmp_path / "results.jsonl").entries()[one_run().name]["message"] == ["no such luck"]
+
+
 def test_after_kill_9_the_training_left_behind_is_waited_for(tmp_path):
     release, item = tmp_path / "release", one_run()
     arguments = [sys.executable, str(FAKE), "runner", str(tmp_path), str(release)]

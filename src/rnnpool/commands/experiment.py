@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0 when all runs are done, 1 when one failed, 128 + signal when a signal stopped it."""
+    from rnnpool.commands.output import check_folder
     from rnnpool.errors import InputError
     from rnnpool.experiments.definition import all_runs, load_experiment
     from rnnpool.experiments.ledger import Ledger
@@ -74,6 +75,9 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"--data {data}: no such folder")
         if args.jobs < 1 or args.threads < 0:
             raise InputError(f"--jobs {args.jobs} must be 1 or more, --threads {args.threads} 0 or more")
+        check_folder(out, "--out")
+        if args.results:
+            check_folder(args.results, "--results")
         wanted = [item for item in runs if item.row in chosen]
         signum = run_all(wanted, data, out, jobs=args.jobs, threads=args.threads, say=_say)
     command = shlex.join(["rnnpool", "experiment", args.experiment, "--data", "DIR", *args.overrides])

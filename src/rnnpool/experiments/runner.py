@@ -166,7 +166,8 @@ def _entry(item: _Working, out: Path) -> Entry:
     entry: Entry = {"run": item.run.name, "row": item.run.row, "seed": item.run.seed}
     if item.process.returncode:
         text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
-        return {**entry, "status": "failed", "exit": item.process.returncode, "message": text.splitlines()[-1:]}
+        message = _message(text, item.process.returncode)
+        return {**entry, "status": "failed", "exit": item.process.returncode, "message": message}
     lines = read_json_lines(folder / "metrics.jsonl")
     evaluation = [line for line in lines if line["kind"] == "evaluation"][-1]
     kept = ("kind", "step", "images", "seconds")
@@ -179,6 +180,14 @@ def _entry(item: _Working, out: Path) -> Entry:
         "changes": list(item.run.overrides),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _message(log: str, status: int) -> list[str]:
+    """The lines that say why a training failed: what it printed as its error, or the end of a traceback."""
+    _, found, error = log.rpartition("rnnpool: error: ")
+    if status == 2 and found:  # with another status it is one of an earlier start: a log holds them all
+        return (found + error).splitlines()
+    return log.splitlines()[-1:]
 
 
 def _speed(lines: list[dict[str, Any]]) -> dict[str, float]:
@@ -197,7 +206,7 @@ def _speed(lines: list[dict[str, Any]]) -> dict[str, float]:
 
 def _told(entry: Entry) -> str:
     if entry["status"] == "failed":
-        return f"FAILED with status {entry['exit']}: {' '.join(entry['message'])}"
+        return f"FAILED with status {entry['exit']}: " + "\n".join(entry["message"])
     figures = "  ".join(f"{name} {value:.4f}" for name, value in entry["metrics"].items())
     return f"{figures}  {entry['images_per_second']} images/s, {entry['waiting']:.1%} of the time waiting for data"
 
