@@ -19,7 +19,7 @@ from rnnpool.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from rnnpool.data.pixel_cache import Progress
+    from rnnpool.eval.detector import Progress
     from rnnpool.eval.evaluation import Evaluation
     from rnnpool.eval.sets import DatasetName
     from rnnpool.eval.wider_ap import Curve
@@ -156,8 +156,7 @@ def _of_model(args: argparse.Namespace, root: Path, dataset: "DatasetName") -> _
     model = engines.open_detector(args.model, args.weights, args.engine).model
     move_to(args.device, model)
     area = args.area or model.input_size[0] * model.input_size[1]
-    with progress_bar("reading") as progress:
-        evaluation = _evaluation(args, root, dataset, model.in_channels, area, _split_seed(args, dataset), progress)
+    evaluation = _evaluation(args, root, dataset, model.in_channels, area, _split_seed(args, dataset))
     with progress_bar("detecting") as progress:
         started = time.perf_counter()
         detections = evaluation.detect(model, progress=progress)
@@ -176,13 +175,10 @@ def _evaluation(
     channels: int,
     area: int,
     split_seed: int,
-    progress: "Progress | None" = None,
 ) -> "Evaluation":
     from rnnpool.eval.sets import open_evaluation
 
-    return open_evaluation(
-        dataset, root, args.split, channels=channels, area=area, split_seed=split_seed, progress=progress
-    )
+    return open_evaluation(dataset, root, args.split, channels=channels, area=area, split_seed=split_seed)
 
 
 def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:

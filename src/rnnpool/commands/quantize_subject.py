@@ -142,8 +142,7 @@ def _precision(module: Any, folder: Path) -> Measure:
 
     root, dataset = find_dataset(folder)
     area = module.input_size[0] * module.input_size[1]
-    with progress_bar("reading") as progress:
-        evaluation = open_evaluation(dataset, root, channels=module.in_channels, area=area, progress=progress)
+    evaluation = open_evaluation(dataset, root, channels=module.in_channels, area=area)
 
     def measure(network: "IntNetwork | None") -> dict[str, float]:
         model = module if network is None else IntDetector(network, module.head)

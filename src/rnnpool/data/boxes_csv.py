@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnpool.data.pixel_cache import Progress, open_pixels
+from rnnpool.data.pixel_cache import open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
 from rnnpool.files import open_table
@@ -35,7 +35,6 @@ class BoxesCsv(DetectionDataset):
             (dogs pass for faces in ``"english_springer"``).
         channels: 1 (grey) or 3 (RGB).
         cache: folder for decoded pixels, or None.
-        progress: called with (done, total) while the cache is built.
 
     Raises:
         InputError: the table or an image is missing, a row is malformed (file and line are named), or no image is left.
@@ -51,7 +50,6 @@ class BoxesCsv(DetectionDataset):
         unsure_folders: Collection[str] = (),
         channels: int = 3,
         cache: str | Path | None = None,
-        progress: Progress | None = None,
     ):
         root = Path(root)
         table = {name: rows for name, rows in read_boxes(csv_path).items() if name.startswith(prefix)}
@@ -61,7 +59,7 @@ class BoxesCsv(DetectionDataset):
         for path in paths:
             if not path.is_file():
                 raise InputError(f"{csv_path}: image {path} is missing")
-        pixels = open_pixels(paths, channels=channels, cache=cache, root=root, progress=progress)
+        pixels = open_pixels(paths, channels=channels, cache=cache, root=root)
         annotations = []
         for i, (path, rows) in enumerate(zip(paths, table.values(), strict=True)):
             sure = (rows[:, 4] >= positive) & (path.parent.name not in unsure_folders)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnpool.data.labelled import LabelledImages
-from rnnpool.data.pixel_cache import Progress, open_pixels
+from rnnpool.data.pixel_cache import open_pixels
 from rnnpool.errors import InputError
 from rnnpool.images import IMAGE_SUFFIXES
 
@@ -37,7 +37,6 @@ def image_folder(
     classes: Sequence[str] | None = None,
     channels: int = 3,
     cache: Path | None = None,
-    progress: Progress | None = None,
     least_side: int | None = None,
 ) -> LabelledImages:
     """The images of ``root/part`` (``part`` "." is ``root`` itself).
@@ -59,7 +58,7 @@ def image_folder(
     paths = [path for name in found for path in _images(folder / name)]
     number = {name: index for index, name in enumerate(known)}
     labels = [number[path.relative_to(folder).parts[0]] for path in paths]
-    pixels = open_pixels(paths, channels=channels, cache=cache, root=root, progress=progress, least_side=least_side)
+    pixels = open_pixels(paths, channels=channels, cache=cache, root=root, least_side=least_side)
     names = [path.relative_to(root).as_posix() for path in paths]
     return LabelledImages(pixels, names, known, np.array(labels, dtype=np.int64))
 

@@ -12,19 +12,19 @@ Both files are written atomically, the index last, so that an index is never the
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from rnnpool.data.unreadable import all_unreadable_named
 from rnnpool.errors import InputError
 from rnnpool.files import atomic_path
 from rnnpool.images import image_size, load_image
-
-Progress = Callable[[int, int], None]  # called with (images done, images in all)
 
 _AHEAD = 4 * (os.cpu_count() or 1)  # images that are held while they are decoded
 _FORMAT = 1  # raised when the meaning of the bytes changes
@@ -116,7 +116,6 @@ def open_pixels(
     channels: int,
     cache: str | Path | None,
     root: Path,
-    progress: Progress | None = None,
     least_side: int | None = None,
 ) -> Pixels:
     """The pixels of these images; with ``cache``, from there, after decoding them into it where they are not yet.
@@ -126,7 +125,6 @@ def open_pixels(
         channels: 1 (grey, Pillow's "L") or 3 (RGB).
         cache: folder where cache files live, created if absent; None decodes at every access.
         root: folder that the data set lies in; makes the cache independent of where that is.
-        progress: called with (images done, images in all) while the cache is built; None: a line on stderr says so.
         least_side: large JPEG files may be decoded smaller, see ``rnnpool.images.shrink_on_load``; None: never.
 
     Raises:
@@ -140,7 +138,7 @@ def open_pixels(
     key = _content_key(paths, channels, root, least_side)
     pixels_path, index_path = Path(cache) / f"pixels-{key}.bin", Path(cache) / f"pixels-{key}.npy"
     if not (index_path.exists() and pixels_path.exists()):
-        _build(pixels_path, index_path, PixelFiles(paths, channels, least_side), progress)
+        _build(pixels_path, index_path, PixelFiles(paths, channels, least_side))
     return PixelCache(pixels_path, index_path, channels)
 
 
@@ -156,17 +154,14 @@ def _content_key(paths: Sequence[Path], channels: int, root: Path, least_side: i
     return digest.hexdigest()[:20]
 
 
-def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Progress | None) -> None:
-    if progress is None:  # it may take minutes
-        print(f"rnnpool: decoding {len(files):,} images once, into {pixels_path}", file=sys.stderr, flush=True)
+def _build(pixels_path: Path, index_path: Path, files: PixelFiles) -> None:
+    print(f"rnnpool: decoding {len(files):,} images once, into {pixels_path}", file=sys.stderr, flush=True)
     index = np.zeros((len(files), 3), dtype=np.int64)
     try:
         with all_unreadable_named(files), atomic_path(pixels_path) as temporary, open(temporary, "wb") as file:
-            for i, pixels in enumerate(_decoded(files)):
+            for i, pixels in enumerate(_watched(_decoded(files), len(files))):
                 index[i] = file.tell(), *pixels.shape[:2]
                 file.write(pixels.tobytes())
-                if progress is not None:
-                    progress(i + 1, len(files))
         with atomic_path(index_path) as temporary:
             np.save(temporary, index)
     except OSError as error:
@@ -174,6 +169,13 @@ def _build(pixels_path: Path, index_path: Path, files: PixelFiles, progress: Pro
             f"data.cache {pixels_path.parent}: cannot be written ({error.strerror or error}); data.cache may be "
             "another folder, as an absolute path, or null to decode at every access"
         ) from error
+
+
+def _watched(images: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """``images``, with a bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(images, total=count, description="decoding")
 
 
 def _decoded(files: PixelFiles) -> Iterator[np.ndarray]:

@@ -18,7 +18,7 @@ from xml.parsers.expat import ExpatError
 
 import numpy as np
 
-from rnnpool.data.pixel_cache import Progress, open_pixels
+from rnnpool.data.pixel_cache import open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
 from rnnpool.images import find_image
@@ -41,7 +41,6 @@ class ScutHead(DetectionDataset):
         split_seed: draws the split.
         channels: 1 (grey) or 3 (RGB).
         cache: folder for decoded pixels, or None.
-        progress: called with (done, total) while the cache is built.
 
     Raises:
         InputError: a folder or an image is missing; an annotation is malformed (the file is named, and the line or the
@@ -56,7 +55,6 @@ class ScutHead(DetectionDataset):
         split_seed: int = 0,
         channels: int = 3,
         cache: str | Path | None = None,
-        progress: Progress | None = None,
     ):
         if split not in SPLITS:
             raise InputError(f"split is {split!r}; SCUT-HEAD is split into {' and '.join(SPLITS)}")
@@ -71,7 +69,7 @@ class ScutHead(DetectionDataset):
         files = [self.root / "Annotations" / f"{name}.xml" for name in self.names]
         paths = [find_image(self.root / "JPEGImages" / f"{file.stem}.jpg", str(file)) for file in files]
         heads = [read_heads(file) for file in files]
-        pixels = open_pixels(paths, channels=channels, cache=cache, root=self.root, progress=progress)
+        pixels = open_pixels(paths, channels=channels, cache=cache, root=self.root)
         super().__init__(
             pixels, [_annotation(*heads[i], paths[i], pixels.size(i), file) for i, file in enumerate(files)]
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnpool.data.labelled import LabelledImages
-from rnnpool.data.pixel_cache import Progress, open_pixels
+from rnnpool.data.pixel_cache import open_pixels
 from rnnpool.errors import InputError
 from rnnpool.files import open_table
 
@@ -28,7 +28,6 @@ def soft_labels(
     classes: tuple[str, str],
     channels: int = 3,
     cache: Path | None = None,
-    progress: Progress | None = None,
 ) -> LabelledImages:
     """The rows of all tables whose path begins with one of ``prefixes``; targets float32 (N, 2).
 
@@ -52,7 +51,7 @@ def soft_labels(
             raise InputError(f"{root / path}: no such image, but a table of soft labels names it")
     number = {path: index for index, path in enumerate(paths)}
     files = [root / path for path in paths]
-    pixels = open_pixels(files, channels=channels, cache=cache, root=root, progress=progress)
+    pixels = open_pixels(files, channels=channels, cache=cache, root=root)
     images = np.array([number[path] for path, _, _ in rows])
     sizes = np.array([pixels.size(index) for index in range(len(paths))])[images]  # (N, 2) width, height
     windows = np.array([(*crop[:2], crop[2], crop[2]) if crop else (0, 0, 0, 0) for _, _, crop in rows], np.int64)

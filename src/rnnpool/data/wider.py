@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnpool.data.pixel_cache import Progress, open_pixels
+from rnnpool.data.pixel_cache import open_pixels
 from rnnpool.data.samples import Annotation, DetectionDataset
 from rnnpool.errors import InputError
 from rnnpool.files import read_lines
@@ -48,7 +48,6 @@ class WiderFace(DetectionDataset):
         split: "train" or "val".
         channels: 1 (grey) or 3 (RGB).
         cache: folder for decoded pixels, or None.
-        progress: called with (done, total) while the cache is built.
 
     Raises:
         InputError: a folder, an image or the text file is missing; a line is malformed (file and line are named); a
@@ -62,7 +61,6 @@ class WiderFace(DetectionDataset):
         *,
         channels: int = 3,
         cache: str | Path | None = None,
-        progress: Progress | None = None,
     ):
         if split not in SPLITS:
             raise InputError(f"split is {split!r}; WIDER FACE has {' and '.join(SPLITS)}")
@@ -74,7 +72,7 @@ class WiderFace(DetectionDataset):
             raise InputError(f"{text_path}: no such file; expected WIDER FACE's annotations under {self.root}")
         entries = list(read_annotations(text_path))
         paths = [find_image(images / e.name, f"{text_path}:{e.line - 2}") for e in entries]
-        pixels = open_pixels(paths, channels=channels, cache=cache, root=self.root, progress=progress)
+        pixels = open_pixels(paths, channels=channels, cache=cache, root=self.root)
         super().__init__(pixels, [_annotation(e, paths[i], pixels.size(i), text_path) for i, e in enumerate(entries)])
 
     def name(self, index: int) -> str:

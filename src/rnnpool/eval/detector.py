@@ -1,15 +1,17 @@
 """A detector run over a set of images: what comes out is in pixels of the original images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from rnnpool.data.pixel_cache import Pixels, Progress
+from rnnpool.data.pixel_cache import Pixels
 from rnnpool.data.samples import normalise
 from rnnpool.models.detector import Detector
 from rnnpool.preprocess import pad_to_multiple, resize_to_area, resized_size
+
+Progress = Callable[[int, int], None]  # called with (images done, images in all)
 
 # Images per forward pass. More does not help a CPU, and a GPU is busy with this.
 BATCH = 8

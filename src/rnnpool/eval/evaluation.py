@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnpool.data.pixel_cache import Progress
 from rnnpool.data.samples import DetectionDataset
 from rnnpool.errors import InputError
-from rnnpool.eval.detector import Options, detect_all
+from rnnpool.eval.detector import Options, Progress, detect_all
 from rnnpool.eval.wider_ap import Curve, match, precision_recall
 from rnnpool.models.detector import Detector
 

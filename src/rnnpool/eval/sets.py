@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Literal
 
-from rnnpool.data.pixel_cache import Progress
 from rnnpool.data.scut import ScutHead
 from rnnpool.data.wider import WiderFace
 from rnnpool.eval.evaluation import BoxesEvaluation, Evaluation
@@ -21,12 +20,11 @@ def open_images(
     channels: int,
     split_seed: int = 0,
     cache: Path | None = None,
-    progress: Progress | None = None,
 ) -> WiderFace | ScutHead:
     """Images of one split, "train" or "val"; arguments and errors as for the classes."""
     if dataset == "wider":
-        return WiderFace(root, split, channels=channels, cache=cache, progress=progress)
-    return ScutHead(root, split, split_seed=split_seed, channels=channels, cache=cache, progress=progress)
+        return WiderFace(root, split, channels=channels, cache=cache)
+    return ScutHead(root, split, split_seed=split_seed, channels=channels, cache=cache)
 
 
 def open_evaluation(
@@ -38,7 +36,6 @@ def open_evaluation(
     area: int,
     split_seed: int = 0,
     cache: Path | None = None,
-    progress: Progress | None = None,
 ) -> Evaluation:
     """The evaluation of one split.
 
@@ -47,6 +44,6 @@ def open_evaluation(
     valid face.
     """
     if dataset == "wider" and split == "val" and has_ground_truth(root):
-        return WiderEvaluation(root, channels=channels, area=area, cache=cache, progress=progress)
-    images = open_images(dataset, root, split, channels=channels, split_seed=split_seed, cache=cache, progress=progress)
+        return WiderEvaluation(root, channels=channels, area=area, cache=cache)
+    images = open_images(dataset, root, split, channels=channels, split_seed=split_seed, cache=cache)
     return BoxesEvaluation(images, [images.name(i) for i in range(len(images))], area=area)

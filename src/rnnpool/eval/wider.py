@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rnnpool.data.pixel_cache import Progress
 from rnnpool.data.wider import WiderFace
 from rnnpool.errors import InputError
 from rnnpool.eval.evaluation import Detections, Evaluation, Truth, level_curves
@@ -32,7 +31,6 @@ class WiderEvaluation(Evaluation):
         channels: 1 (grey) or 3 (RGB), what the detectors take.
         area: pixels that images are resized to (320 * 240, 640 * 480).
         cache: folder for decoded pixels, or None.
-        progress: called with (done, total) while the cache is built.
 
     Raises:
         InputError: a file is missing or malformed, or the ground truth lists an image that the data set lacks.
@@ -45,10 +43,9 @@ class WiderEvaluation(Evaluation):
         channels: int,
         area: int,
         cache: Path | None = None,
-        progress: Progress | None = None,
     ):
         truth = read_ground_truth(Path(root))
-        dataset = WiderFace(root, "val", channels=channels, cache=cache, progress=progress)
+        dataset = WiderFace(root, "val", channels=channels, cache=cache)
         number = {dataset.name(i): i for i in range(len(dataset))}
         for name in truth.names:
             if name not in number:
