@@ -48,12 +48,32 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True)
 class Affine(Op):
-    """x * scale + offset; each is None or holds one number, or one a channel (C,)."""
+    """x * factor + term, or x / factor if it ``divides``, - term if it ``subtracts``; None: without.
+
+    Each holds one number, or one a channel, in any shape. They are the operands as the code has them: a reciprocal or a
+    negative would be a copy, which is not trained and misses later changes.
+    """
 
     kind: ClassVar[str] = "affine"
     in_place: ClassVar[bool] = True
-    scale: Tensor | None = field(repr=False, compare=False)
-    offset: Tensor | None = field(repr=False, compare=False)
+    factor: Tensor | None = field(repr=False, compare=False)
+    term: Tensor | None = field(repr=False, compare=False)
+    divides: bool = False
+    subtracts: bool = False
+
+    @property
+    def scale(self) -> Tensor | None:
+        """What x is multiplied by, as it is now: (1,) or (C,)."""
+        if self.factor is None:
+            return None
+        return 1 / self.factor.reshape(-1) if self.divides else self.factor.reshape(-1)
+
+    @property
+    def offset(self) -> Tensor | None:
+        """What is then added, as it is now: (1,) or (C,)."""
+        if self.term is None:
+            return None
+        return -self.term.reshape(-1) if self.subtracts else self.term.reshape(-1)
 
     def infer(self, *shapes: Shape) -> Shape:
         for tensor in self.weights().values():
@@ -64,13 +84,17 @@ class Affine(Op):
     def run(self, *inputs: Tensor) -> Tensor:
         x = inputs[0]
         shape = (1, -1) + (1,) * (x.dim() - 2)
-        if self.scale is not None:
-            x = x * self.scale.reshape(shape).to(x)
-        return x if self.offset is None else x + self.offset.reshape(shape).to(x)
+        if self.factor is not None:
+            factor = self.factor.reshape(shape).to(x)
+            x = x / factor if self.divides else x * factor
+        if self.term is not None:
+            term = self.term.reshape(shape).to(x)
+            x = x - term if self.subtracts else x + term
+        return x
 
     def weights(self) -> Mapping[str, Tensor]:
         """Only those that are trained: a number written in the code is no parameter."""
-        named = {"scale": self.scale, "offset": self.offset}
+        named = {"scale": self.factor, "offset": self.term}
         return {name: tensor for name, tensor in named.items() if tensor is not None and _trained(tensor)}
 
 
@@ -98,7 +122,7 @@ def _batch_norm(
 
 
 def constant(tracer: Tracer, x: Traced, value: object) -> Tensor:
-    """A Python number, or a tensor that holds one number or one a channel, as (1,) or (C,)."""
+    """A Python number as a tensor, or a tensor itself if it holds one number or one a channel."""
     if isinstance(value, int | float):
         return torch.tensor([float(value)])
     if not isinstance(value, Tensor):
@@ -110,4 +134,4 @@ def constant(tracer: Tracer, x: Traced, value: object) -> Tensor:
             f"{tracer.place()}: arithmetic of a map {tuple(x.shape[1:])} with constants {tuple(value.shape)};"
             f" they may be one number, or one a channel"
         )
-    return value.reshape(-1)
+    return value

@@ -78,8 +78,10 @@ def _mul(tracer: Tracer, input: object, other: object) -> Traced:
 @lowers("sub", "subtract")
 def _sub(tracer: Tracer, input: object, other: object) -> Traced:
     if isinstance(input, Traced) and not isinstance(other, Traced):
-        return tracer.add(Affine(None, -constant(tracer, input, other)), input)
-    raise InputError(f"{tracer.place()}: a difference; only map - constant is known, write a + (-1) * b")
+        return tracer.add(Affine(None, constant(tracer, input, other), subtracts=True), input)
+    if isinstance(other, Traced) and not isinstance(input, Traced):
+        return _rsub(tracer, other, input)
+    raise InputError(f"{tracer.place()}: a difference of two maps; write a + (-1) * b")
 
 
 @lowers("rsub")
@@ -90,7 +92,7 @@ def _rsub(tracer: Tracer, input: Traced, other: object) -> Traced:
 @lowers("div", "truediv", "divide", "true_divide")
 def _div(tracer: Tracer, input: object, other: object) -> Traced:
     if isinstance(input, Traced) and not isinstance(other, Traced):
-        return tracer.add(Affine(1 / constant(tracer, input, other), None), input)
+        return tracer.add(Affine(constant(tracer, input, other), None, divides=True), input)
     raise InputError(f"{tracer.place()}: a quotient; only map / constant is known")
 
 
