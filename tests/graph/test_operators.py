@@ -39,12 +39,50 @@ def in_place_before_reuse(x: Tensor) -> Tensor:
     return y * 2 + x
 
 
+def cloned_before(x: Tensor) -> Tensor:
+    """The clone does not see what is written into x."""
+    y = x.clone()
+    x.relu_()
+    return x + y
+
+
+def clone_written(x: Tensor) -> Tensor:
+    """x does not see what is written into the clone, which may be of a part."""
+    return nn.ReLU(inplace=True)(x.clone()) + x + torch.cat([x[:, :2].clone().relu_(), x[:, 2:]], dim=1)
+
+
+def copied_by_others(x: Tensor) -> list[Tensor]:
+    """What changes nothing may still copy."""
+    y = [torch.cat([x], 1), F.interpolate(x, size=(6, 8)), F.adaptive_avg_pool2d(x, (6, 8)), x.to(x.dtype, copy=True)]
+    x.relu_()
+    return [each + x for each in y]
+
+
+def view_read_before(x: Tensor) -> Tensor:
+    """A view may be read until its memory is written, and lie unused after that."""
+    view = x[:, :2]
+    y = view.tanh()
+    return torch.cat([y, F.relu(x, inplace=True)], dim=1)
+
+
+def view_written(x: Tensor) -> Tensor:
+    """The view may be written as long as nobody reads the rest of its memory."""
+    view = x.view(x.size(0), 2, 2, 6, 8).transpose(1, 2).reshape(x.shape)
+    return F.relu_(view[:, 1:]) * 2
+
+
 FORMS: dict[str, Callable[[Tensor], object]] = {
     "branching": branching,
     "in place": in_place_before_reuse,
+    "clone, then in place": cloned_before,
+    "clone in place": clone_written,
+    "copies": copied_by_others,
+    "view, then in place": view_read_before,
+    "view in place": view_written,
     "iadd": lambda x: x.__iadd__(x.sigmoid()),
     "scalars": lambda x: (2 - x * 3 + 1) / 4 - 0.5,
     "negated": lambda x: -x,
+    "constant - map": lambda x: torch.arange(4.0).view(4, 1, 1) - x,
     "constants a channel": lambda x: x * torch.arange(4.0).view(4, 1, 1) + torch.ones(1, 4, 1, 1),
     "activations": lambda x: F.silu(x) + torch.tanh(x) + F.gelu(x) + F.mish(x) + F.hardswish(x) + F.hardsigmoid(x),
     "clips": lambda x: x.clamp(-0.5, 0.5) + F.hardtanh(x) + torch.clamp(x, min=0) + F.relu6(x),
@@ -64,6 +102,7 @@ FORMS: dict[str, Callable[[Tensor], object]] = {
     "avg without padding": lambda x: F.avg_pool2d(x, (2, 3), 2, (1, 1), ceil_mode=True, count_include_pad=False),
     "adaptive": lambda x: [F.adaptive_avg_pool2d(x, (2, 3)), F.adaptive_max_pool2d(x, (5, None))],
     "pads": lambda x: F.pad(F.pad(x, (0, 1, 0, 1), mode="replicate"), (1, 0), value=2.0),
+    "padded above, then in place": lambda x: F.relu(F.pad(x, (1, 2, 1, 1)) * 2 - 1),
     "resize to size": lambda x: F.interpolate(x, size=(12, 24)),
     "unit length": lambda x: F.normalize(x, dim=1),
     "softmax": lambda x: x.softmax(dim=1),
@@ -120,6 +159,37 @@ def test_rows_that_operators_name_are_those_that_matter() -> None:
     assert {"conv", "pool", "adaptive_pool", "pad", "slice", "nearest", "mul", "concat", "softmax"} <= seen
 
 
+def written_base(x: Tensor) -> Tensor:
+    view = x[:, :2]
+    x.relu_()
+    return view
+
+
+def written_base_of_a_flattened(x: Tensor) -> Tensor:
+    flat = x.unsqueeze(1).flatten(1)
+    F.relu(x, inplace=True)
+    return flat
+
+
+def written_view(x: Tensor) -> list[Tensor]:
+    return [x[:, :1].mul_(2), x]
+
+
+def written_element(x: Tensor) -> Tensor:
+    x[:, :1] = 0
+    return x
+
+
+def written_by_the_unknown(x: Tensor) -> Tensor:
+    x.abs_()
+    return x
+
+
+def written_through_the_unknown(x: Tensor) -> Tensor:
+    x.unbind(1)[0].zero_()
+    return x
+
+
 def failure(function: Callable[[Tensor], object]) -> str:
     with pytest.raises(InputError) as raised:
         lower(nn.Sequential(Written(function)), SHAPE)
@@ -159,7 +229,16 @@ def test_what_depends_on_values_is_said_to(function: Callable[[Tensor], Tensor])
         (lambda x: F.interpolate(x, size=(12, 16), mode="bilinear"), "'bilinear'"),
         (lambda x: F.linear(x, torch.ones(2, 8)), "vector"),
         (lambda x: x.mean(1), "(2, 3)"),
-        (lambda x: x[:, :1].mul_(2), "part of another tensor"),
+        (written_base, "relu_ writes into memory that another tensor shows too"),
+        (written_base_of_a_flattened, "relu writes into memory that another tensor shows too"),
+        (written_view, "mul_ writes into memory that another tensor shows too"),
+        (written_element, "'setitem'"),
+        (written_by_the_unknown, "'abs'"),
+        (written_through_the_unknown, "'unbind'"),
+        (lambda x: torch.fft.fft2(x.relu_()), "'fft_fft2'"),
+        (lambda x: x.unsqueeze_(2), "unsqueeze_ changes a tensor's shape"),
+        (lambda x: torch.ones(1, 4, 6, 8).mul_(x), "mul_ writes into a Tensor"),
+        (lambda x: x - x.sigmoid(), "difference"),
         (lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"), "'reflect'"),
         (lambda x: x.max(dim=1, keepdim=True).indices + x, "indices"),
         (lambda x: x.shape, "no tensor"),

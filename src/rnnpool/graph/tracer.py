@@ -8,6 +8,7 @@ have a module rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -49,18 +50,41 @@ def lowers_module(kind: type[nn.Module]) -> Callable[[ModuleRule], ModuleRule]:
     return add
 
 
+@dataclass
+class Memory:
+    """What a tensor and the views of it show; it counts the writes into it, as torch's version counter does."""
+
+    writes: int = 0
+    last: str = ""  # the last write, as the error of whoever reads the memory through another tensor
+
+
 class Traced(Tensor):
-    """A tensor of batch 1 without data that stands for the output of a node (None: of something not known)."""
+    """A tensor of batch 1 without data that stands for the output of a node (None: of something not known).
+
+    The node is what the memory held after ``seen`` writes: a later write through another tensor makes it stale.
+    """
 
     tracer: Tracer
     node: Node | None
     unknown: str  # how the value came about that no rule is known for
+    memory: Memory
+    seen: int
 
     @staticmethod
-    def make(tracer: Tracer, node: Node | None, shape: Sequence[int], unknown: str = "") -> Traced:
+    def make(
+        tracer: Tracer, node: Node | None, shape: Sequence[int], unknown: str = "", memory: Memory | None = None
+    ) -> Traced:
         value = torch.Tensor._make_subclass(Traced, torch.empty(tuple(shape), device="meta"))
         value.tracer, value.node, value.unknown = tracer, node, unknown
+        value.memory = Memory() if memory is None else memory
+        value.seen = value.memory.writes
         return value
+
+    def write(self, node: Node | None, error: str) -> None:
+        """The memory is written through this tensor, which then stands for ``node``; others of that memory go stale."""
+        self.memory.writes += 1
+        self.memory.last = error
+        self.node, self.unknown, self.seen = node, "" if node else error, self.memory.writes
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -92,7 +116,12 @@ class Tracer:
             shape = op.infer(*(source.shape for source in sources))
         except InputError as error:
             raise InputError(f"{self.place()}: {error}") from error
-        return self._value(Node(self._name(op.kind), op, sources, shape, self.path))
+        memory = inputs[0].memory if op.shares_memory else None
+        return self._value(Node(self._name(op.kind), op, sources, shape, self.path), memory)
+
+    def copy(self, value: Traced) -> Traced:
+        """The same numbers in memory of their own: no node, but a write into one is not seen in the other."""
+        return Traced.make(self, value.node and self.node_of(value), value.shape, value.unknown)
 
     def image(self, op: Op, shape: Shape) -> Traced:
         self.names.add("image")
@@ -103,6 +132,8 @@ class Tracer:
             raise InputError(f"{self.place()}: an operand is a {type(value).__name__}, not computed from the image")
         if value.node is None:
             raise InputError(value.unknown)
+        if value.seen < value.memory.writes:
+            raise InputError(value.memory.last)
         return value.node
 
     def call(self, func: Callable, args: Sequence, kwargs: dict[str, Any]) -> Any:
@@ -116,24 +147,36 @@ class Tracer:
                 f" holds only what is the same for every image: write the choice as an operator, or lower the parts"
             )
         rule = FUNCTIONS.get(name)
+        writer = is_in_place(func, kwargs)
+        target: Any = args[0] if args else kwargs.get("input")
+        if writer and not isinstance(target, Traced):
+            raise InputError(f"{self.place()}: {writer} writes into a {type(target).__name__} not made from the image")
         if rule is None:
-            return self._unknown(name, func, args, kwargs)
+            message = self._unknown(name, args, kwargs)
+            result = self.later(message, func, *args, **kwargs)
+            if writer and target.node is None:  # perhaps a view, and of what is not known
+                raise InputError(message)
+            if writer:
+                target.write(None, message)
+            return result
         if kwargs.get("out", ...) is None:
             kwargs = {key: value for key, value in kwargs.items() if key != "out"}
         result = rule(self, *args, **kwargs)
-        writer = is_in_place(func, kwargs)
-        target = args[0] if args else kwargs.get("input")
         if not writer or result is target:
             return result
-        if not isinstance(target, Traced) or self.node_of(target).op.shares_memory:
+        if result.shape != target.shape:
             raise InputError(
-                f"{self.place()}: {writer} writes into a part of another tensor, which the graph cannot follow; use the"
-                f" form that returns a new tensor"
+                f"{self.place()}: {writer} changes a tensor's shape; use the form that returns a new tensor"
             )
-        target.node = self.node_of(result)
+        target.write(
+            self.node_of(result),
+            f"{self.place()}: {writer} writes into memory that another tensor shows too, which is used afterwards; the"
+            f" graph cannot follow that: use the form that returns a new tensor",
+        )
         return target
 
-    def _unknown(self, name: str, func: Callable, args: Sequence, kwargs: dict[str, Any]) -> Any:
+    def _unknown(self, name: str, args: Sequence, kwargs: dict[str, Any]) -> str:
+        """Why a function without a rule has no result: it, or the first such function that led to its operands."""
         from rnnpool.graph import ops
 
         kinds = sorted(getattr(ops, kind).kind for kind in ops.__all__)
@@ -144,7 +187,7 @@ class Tracer:
         origins = [
             leaf.unknown for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Traced) and leaf.unknown
         ]
-        return self.later(origins[0] if origins else message, func, *args, **kwargs)
+        return origins[0] if origins else message
 
     def later(self, message: str, func: Callable, *args: Any, **kwargs: Any) -> Any:
         """A result that no operator may use, for that would raise ``message``: it may go unused, or decide a branch,
@@ -157,9 +200,9 @@ class Tracer:
         make = Traced.make
         return pytree.tree_map_only(Tensor, lambda tensor: make(self, None, tensor.shape, message), result)
 
-    def _value(self, node: Node) -> Traced:
+    def _value(self, node: Node, memory: Memory | None = None) -> Traced:
         self.nodes.append(node)
-        return Traced.make(self, node, (1, *node.shape))
+        return Traced.make(self, node, (1, *node.shape), memory=memory)
 
     def _name(self, kind: str) -> str:
         _, module = self.stack[-1]

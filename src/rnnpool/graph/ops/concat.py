@@ -32,4 +32,4 @@ class Concat(Op):
 def _cat(tracer: Tracer, tensors: Sequence[Traced], dim: int = 0) -> Traced:
     if dim % tensors[0].dim() != 1:
         raise InputError(f"{tracer.place()}: a concatenation along dimension {dim}; it may be 1, the channels")
-    return tensors[0] if len(tensors) == 1 else tracer.add(Concat(), *tensors)
+    return tracer.copy(tensors[0]) if len(tensors) == 1 else tracer.add(Concat(), *tensors)

@@ -25,7 +25,12 @@ class Image(Op):
 
 @lowers(
     "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
-    "contiguous", "clone", "detach", "to", "float", "double", "half", "data", "positive", "alias", "type_as",
+    "contiguous", "detach", "to", "float", "double", "half", "data", "positive", "alias", "type_as",
 )  # fmt: skip
 def _nothing(tracer: Tracer, input: Traced, *args: object, **kwargs: object) -> Traced:
-    return input
+    return tracer.copy(input) if kwargs.get("copy") else input
+
+
+@lowers("clone")
+def _clone(tracer: Tracer, input: Traced, **kwargs: object) -> Traced:
+    return tracer.copy(input)

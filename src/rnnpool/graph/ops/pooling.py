@@ -125,7 +125,7 @@ def _adaptive(tracer: Tracer, function: str, x: Traced, size: int | Sequence[int
     if (height, width) == (1, 1):
         return tracer.add(GlobalPool(function, keep=True), x)
     if (height, width) == tuple(x.shape[2:]):
-        return x
+        return tracer.copy(x)
     return tracer.add(AdaptivePool(function, (height, width)), x)
 
 

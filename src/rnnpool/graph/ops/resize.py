@@ -54,4 +54,4 @@ def _interpolate(
             f"{tracer.place()}: interpolate(mode={mode!r}) by {factors}; it may be 'nearest' by whole factors"
         )
     rows, columns = (int(factor) for factor in factors)
-    return input if (rows, columns) == (1, 1) else tracer.add(Nearest((rows, columns)), input)
+    return tracer.copy(input) if (rows, columns) == (1, 1) else tracer.add(Nearest((rows, columns)), input)
