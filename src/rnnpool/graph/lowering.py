@@ -10,8 +10,9 @@ nodes; here the module is made to run under it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from types import MethodType
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from torch.utils import _pytree as pytree
 
 from rnnpool.errors import InputError
 from rnnpool.graph.graph import Graph, Node
-from rnnpool.graph.tracer import MODULES, ModuleRule, Traced, Tracer
+from rnnpool.graph.tracer import MODULES, Tracer
 
 
 def lower(module: nn.Module, input_shape: Sequence[int], *, name: str | None = None) -> Graph:
@@ -81,17 +82,32 @@ def _watching(tracer: Tracer, module: nn.Module) -> Iterator[None]:
     with ExitStack() as undo:
         # hooks fire for each call, so a module shared by two parents carries the first path
         for path, each in module.named_modules():
-            rule = next((rule for kind, rule in MODULES.items() if isinstance(each, kind)), None)
-            if rule is not None:
-                each.__dict__["forward"] = _stand_in(tracer, rule, each)
-                undo.callback(each.__dict__.pop, "forward")
+            kind = next((kind for kind in MODULES if isinstance(each, kind)), None)
+            if kind is not None:
+                undo.enter_context(_standing_in(tracer, path, each, kind))
             if path:
                 _watch(tracer, path, each, undo)
         yield
 
 
-def _stand_in(tracer: Tracer, rule: ModuleRule, module: nn.Module) -> Callable[[Traced], Traced]:
-    return lambda x: rule(tracer, module, x)
+@contextmanager
+def _standing_in(tracer: Tracer, path: str, module: nn.Module, kind: type[nn.Module]) -> Iterator[None]:
+    # The operator is what the class computes: what another forward does, a subclass's or one put on the instance, would
+    # be lost to the counts and the integers. The class's own may lie on the instance, where wrappers leave it.
+    if module.forward != MethodType(kind.forward, module):
+        where = f"module {path!r}" if path else "the network"
+        raise InputError(
+            f"{where} ({type(module).__name__}) has another forward than {kind.__name__}'s, which the graph keeps"
+            f" whole; take it off, or move what it adds into a module around it"
+        )
+    own = module.__dict__.get("forward")
+    module.__dict__["forward"] = lambda x: MODULES[kind](tracer, module, x)
+    try:
+        yield
+    finally:
+        del module.__dict__["forward"]
+        if own is not None:
+            module.__dict__["forward"] = own
 
 
 def _watch(tracer: Tracer, path: str, module: nn.Module, undo: ExitStack) -> None:

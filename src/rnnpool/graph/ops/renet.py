@@ -32,7 +32,7 @@ class ReNet(Op):
         return self.out_channels, shape[1] // self.kernel[0], shape[2] // self.kernel[1]
 
     def run(self, *inputs: Tensor) -> Tensor:
-        return self.module(inputs[0])
+        return self.module.forward(inputs[0])  # hooks were traced, as nodes of their own
 
     def weights(self) -> Mapping[str, Tensor]:
         return dict(self.module.named_parameters())

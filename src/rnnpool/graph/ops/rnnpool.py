@@ -42,7 +42,8 @@ class RNNPool(Op):
         return 4 * self.hidden2, height, width
 
     def run(self, *inputs: Tensor) -> Tensor:
-        y = self.module(inputs[0])
+        # not by a call: what the module's hooks add was traced, as nodes of its own
+        y = self.module.forward(inputs[0])
         return y[..., : -self.padded_outputs, : -self.padded_outputs] if self.padded_outputs else y
 
     def weights(self) -> Mapping[str, Tensor]:
