@@ -1,5 +1,7 @@
 """The standard convention: the paper's peaks, exactly, and hand-made blocks of each kind."""
 
+from itertools import permutations
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -75,6 +77,20 @@ class Dense(nn.Module):
         return torch.cat([x, y, self.b(torch.cat([x, y], 1))], 1)
 
 
+class Outputs(nn.Module):
+    """Outputs in the order asked for: "wide" and "narrow" have equally many layers before them, "early" is one."""
+
+    def __init__(self, order: tuple[str, ...]) -> None:
+        super().__init__()
+        self.order, self.early = order, nn.Conv2d(3, 4, 3, padding=1)
+        self.wide, self.narrow = nn.Conv2d(4, 64, 3, padding=1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        early = self.early(x)
+        outputs = {"early": early, "wide": self.wide(early), "narrow": self.narrow(early)}
+        return [outputs[name] for name in self.order]
+
+
 INVERTED = nn.Sequential(
     nn.Conv2d(4, 24, 1), nn.ReLU6(), nn.Conv2d(24, 24, 3, 2, 1, groups=24), nn.ReLU6(), nn.Conv2d(24, 6, 1)
 )
@@ -100,3 +116,14 @@ def test_each_kind_of_block(block: nn.Module, kind: str, numbers: int) -> None:
     graph = lower(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), block), (3, 8, 8))
     found = standard_peak(graph).blocks[1]
     assert (found.kind, found.numbers) == (kind, numbers)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "numbers"),
+    [(("early", "wide"), 64 * 64), (("early", "wide", "narrow"), 64 * 4)],
+    ids=["deepest", "tie"],
+)
+def test_the_order_of_the_outputs_changes_nothing(outputs: tuple[str, ...], numbers: int) -> None:
+    """The deepest decides, of several the last that the network computes."""
+    peaks = {standard_peak(Outputs(order), (3, 8, 8)).peak for order in permutations(outputs)}
+    assert peaks == {4 * numbers}

@@ -60,14 +60,26 @@ def standard_peak(
 
 
 def _trunk(graph: Graph) -> list[Node]:
-    """What the last output is computed from: of a detector, the layers without the predictors of finer levels."""
-    needed, waiting = set(), [graph.outputs[-1]]
+    """What the deepest output is computed from: of a detector, the layers without the predictors of other levels.
+
+    The deepest has most nodes before it, of equals the last in the graph: not in the order of the outputs, which may be
+    any.
+    """
+    outputs = set(graph.outputs)
+    trunks = [_before(node) for node in graph if node in outputs]
+    needed = max(reversed(trunks), key=len)  # max takes the first of equals
+    return [node for node in graph if node in needed]
+
+
+def _before(output: Node) -> set[Node]:
+    """A node and all that it is computed from."""
+    needed, waiting = set(), [output]
     while waiting:
         node = waiting.pop()
         if node not in needed:
             needed.add(node)
             waiting += node.inputs
-    return [node for node in graph if node in needed]
+    return needed
 
 
 def _blocks(graph: Graph) -> list[list[Node]]:
