@@ -102,8 +102,7 @@ class _Machine:
 
     def store(self, step: Step, row: int, values: Tensor) -> None:
         self.made[step] += 1
-        if step.output:
-            self.emitted[step].append(values.clone())
+        self.emitted[step].append(values.clone())
         buffers = self.buffers.get(step, {})
         if MAP in buffers:
             place = MAP, row
@@ -177,6 +176,7 @@ class _Machine:
     def _from_emitted(self, node: Node, full: dict[Node, Tensor]) -> Tensor:
         if node in full:
             return full[node]
+        assert node.op.view, f"{node} is read through, but its value is a step's"
         parts = [self._from_emitted(source, full).reshape(1, *source.shape) for source in node.inputs]
         return node.op.run(*parts)[0]
 

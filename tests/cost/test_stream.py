@@ -15,7 +15,7 @@ from rnnpool.cost.profile import profile
 from rnnpool.cost.rowsim import run_rows
 from rnnpool.cost.rowtimes import RowTimes
 from rnnpool.cost.steps import build_steps
-from rnnpool.cost.stream import ARRIVING, HELD, MAP, RING, StreamPlan, layer_by_layer, plan_rows
+from rnnpool.cost.stream import ARRIVING, HELD, MAP, RING, StreamPlan, layer_by_layer, plan_rows, retiled
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.models import create_model, model_info
@@ -128,6 +128,23 @@ def test_networks_run_inside_their_plans(name: str, shape: tuple[int, int, int])
     check(plan_rows(graph, dtype="float64"), shape)
 
 
+PADDED = {
+    "norm": nn.Sequential(
+        nn.Conv2d(2, 4, 3, 2, 1), nn.ReLU(), nn.ZeroPad2d(1), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 3)
+    ),
+    "of the image": nn.Sequential(nn.ZeroPad2d((1, 1, 2, 1)), nn.Sigmoid(), nn.Conv2d(2, 4, 3)),
+    "output": nn.Sequential(nn.Conv2d(2, 4, 3), nn.ZeroPad2d(1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_a_padding_above_runs_inside_its_plan(name: str) -> None:
+    """Its first row is read from none."""
+    graph = lower(PADDED[name].double().eval(), (2, 11, 8))
+    check(plan_rows(graph, dtype="float64"), (2, 11, 8))
+    check(plan_rows(graph, dtype="float64", cuts=()), (2, 11, 8))
+
+
 def buffers(plan: StreamPlan) -> dict[tuple[str, str], tuple[int, int, int, int]]:
     """(step, kind) -> rows, width, channels, bytes."""
     return {(b.step.name, b.kind): (b.rows, b.width, b.channels, b.bytes) for b in plan.buffers if b.kind != HELD}
@@ -150,6 +167,36 @@ def test_rings_of_a_chain_by_hand() -> None:
     tiled = plan_rows(chain, (3, 16, 10), dtype="int16", cuts=(), tile=4)
     assert buffers(tiled)["2", ARRIVING] == (1, 4 + 2, 6, 6 * 6 * 2)
     assert buffers(tiled)["0", ARRIVING] == (1, 4, 5, 4 * 5 * 2)
+
+
+def reach(layer: nn.Module, width: int) -> int:
+    """Columns of an input row, first to last, that the widest column of the output depends on: by changing each."""
+    x = torch.rand(1, 2, 8, width, generator=torch.Generator().manual_seed(0))
+    before, moved = layer(x), []
+    for column in range(width):
+        changed = x.clone()
+        changed[..., column] += 100
+        moved.append((layer(changed) != before).any(dim=(0, 1, 2)))
+    seen = torch.stack(moved)  # (input columns, output columns)
+    return max(int(each.nonzero().max() - each.nonzero().min()) + 1 for each in seen.T)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(2, 2, 3, padding=1),
+        nn.Conv2d(2, 2, 3, padding=2, dilation=2),
+        nn.Conv2d(2, 2, (3, 5), padding=(1, 6), dilation=(1, 3)),
+        nn.AvgPool2d((2, 3), 1),
+        nn.AdaptiveAvgPool2d((3, 7)),
+        nn.Conv2d(2, 2, 1),
+    ],
+    ids=str,
+)
+@torch.no_grad()
+def test_a_tile_has_the_columns_that_its_reader_needs(layer: nn.Module) -> None:
+    plan = plan_rows(nn.Sequential(nn.Conv2d(3, 2, 1), layer), (3, 8, 40), cuts=())
+    assert buffers(retiled(plan, 8))["0", ARRIVING][:2] == (1, 8 + reach(layer, 40) - 1)
 
 
 def test_rnnpool_holds_what_the_specification_counts() -> None:

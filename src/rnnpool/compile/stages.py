@@ -107,7 +107,6 @@ class _Builder:
                 self._begin(number)
         for number in network.outputs:
             stage = self.maker[number]
-            stage.output = True
             if stage.last is not self.nodes[number] or not stage.wide:
                 raise InputError(f"output {self.nodes[number].name} is no convolution with int16 results")
 

@@ -48,7 +48,6 @@ class Step:
     opens: list[int] = field(default_factory=list)  # for each output row the first act that counts towards it
     readers: list[Step] = field(default_factory=list)
     available: list[int] = field(default_factory=list)  # per output row: the image row it has to wait for
-    output: bool = False
     width: int = 0
 
     @property
@@ -141,9 +140,6 @@ class _Builder:
                 self._time(before)
             else:
                 self._begin(node)
-        for output in graph.outputs:
-            for step, _, _ in self._trace(output, 0):
-                step.output = True
         for step in self.steps:
             for read in step.reads:
                 if step not in read.source.readers:
@@ -173,7 +169,7 @@ class _Builder:
             ranges = [node.op.rows(row, which, node.input_shapes, node.shape) for row in range(as_map(node.shape)[1])]
             reads = self._collect(source, ranges)
             for read in reads:
-                read.columns = getattr(node.op, "kernel", (1, 1))[1]
+                read.columns = node.op.columns(node.input_shapes, node.shape)
             found += reads
         return found
 
@@ -204,6 +200,12 @@ class _Builder:
                 found += self._trace(source, between)
         return found
 
+    def _behind(self, node: Node) -> list[Step]:
+        """The stored values that a node's value is read from, whichever rows: a row of padding is read from none."""
+        if node in self.maker:
+            return [self.maker[node]]
+        return [step for source in node.inputs for step in self._behind(source)]
+
     def _widen(self, view: Node) -> None:
         """Room for the columns that a padding adds to its input's rows."""
         source = view.inputs[0]
@@ -214,7 +216,7 @@ class _Builder:
         """The step whose value the node may overwrite, or None."""
         if not node.op.in_place:
             return None
-        makers = [step for source in node.inputs for step, _, _ in self._trace(source, 0)]
+        makers = [step for source in node.inputs for step in self._behind(source)]
         # With several operands only the last to become known can take the sum: the others are waiting already.
         last = max(makers, key=lambda step: (step.available[-1], step.available[len(step.available) // 2], step.index))
         source = last.node

@@ -92,6 +92,10 @@ class Op:
         """The rows of input ``which`` that row ``row`` of the output is computed from; pointwise unless overridden."""
         return row, row
 
+    def columns(self, inputs: Sequence[Shape], output: Shape) -> int:
+        """Columns of an input row that one column of the output is computed from; pointwise unless overridden."""
+        return 1
+
     def held(self, inputs: Sequence[Shape], output: Shape) -> tuple[Held, ...]:
         """What is kept when rows are taken in one by one, each once; empty: the operator reads rows kept for it."""
         return ()

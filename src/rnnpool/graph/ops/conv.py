@@ -60,6 +60,9 @@ class Conv(Op):
     def rows(self, row: int, which: int, inputs: Sequence[Shape], output: Shape) -> RowRange:
         return window(row, self.kernel[0], self.stride[0], self.padding[0], self.dilation[0], inputs[0][1])
 
+    def columns(self, inputs: Sequence[Shape], output: Shape) -> int:
+        return (self.kernel[1] - 1) * self.dilation[1] + 1
+
 
 @lowers("conv2d")
 def _conv2d(

@@ -55,6 +55,9 @@ class Pool(Op):
     def rows(self, row: int, which: int, inputs: Sequence[Shape], output: Shape) -> RowRange:
         return window(row, self.kernel[0], self.stride[0], self.padding[0], 1, inputs[0][1])
 
+    def columns(self, inputs: Sequence[Shape], output: Shape) -> int:
+        return self.kernel[1]
+
     def held(self, inputs: Sequence[Shape], output: Shape) -> tuple[Held, ...]:
         """The partial results of the windows that are open at once; of stride 1 they are more than the rows below."""
         if self.stride[0] == 1:
@@ -79,8 +82,16 @@ class AdaptivePool(Op):
         return (F.adaptive_max_pool2d if self.function == "max" else F.adaptive_avg_pool2d)(inputs[0], self.size)
 
     def rows(self, row: int, which: int, inputs: Sequence[Shape], output: Shape) -> RowRange:
-        height = inputs[0][1]
-        return row * height // output[1], -(-(row + 1) * height // output[1]) - 1
+        return _covered(row, output[1], inputs[0][1])
+
+    def columns(self, inputs: Sequence[Shape], output: Shape) -> int:
+        spans = (_covered(column, output[2], inputs[0][2]) for column in range(output[2]))
+        return max(last - first + 1 for first, last in spans)
+
+
+def _covered(index: int, count: int, size: int) -> RowRange:
+    """What the index-th of count windows covers of a side: the windows overlap where count does not divide the size."""
+    return index * size // count, -(-(index + 1) * size // count) - 1
 
 
 @lowers("max_pool2d")

@@ -46,6 +46,9 @@ class ReNet(Op):
     def rows(self, row: int, which: int, inputs: Sequence[Shape], output: Shape) -> RowRange:
         return 0, inputs[0][1] - 1
 
+    def columns(self, inputs: Sequence[Shape], output: Shape) -> int:
+        return self.kernel[1]
+
     def whole(self) -> bool:
         return True
 

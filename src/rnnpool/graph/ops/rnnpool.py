@@ -69,6 +69,9 @@ class RNNPool(Op):
     def rows(self, row: int, which: int, inputs: Sequence[Shape], output: Shape) -> RowRange:
         return window(row, self.kernel[0], self.stride[0], self.padding[0], 1, inputs[0][1])
 
+    def columns(self, inputs: Sequence[Shape], output: Shape) -> int:
+        return self.kernel[1]
+
     def held(self, inputs: Sequence[Shape], output: Shape) -> tuple[Held, ...]:
         """Of each row under an open window its summaries, already times RNN2's W; of each column its running states."""
         open_rows = min(output[1], -(-self.kernel[0] // self.stride[0]))
