@@ -16,6 +16,7 @@ from rnnpool.cli import main
 from rnnpool.compile.emit import compile_network
 from rnnpool.compile.firmware import run_on_chip
 from rnnpool.compile.host import HostNetwork
+from rnnpool.compile.schedule import plan_arena
 from rnnpool.compile.stages import build_stages
 from rnnpool.errors import InputError
 from rnnpool.graph import lower
@@ -495,6 +496,18 @@ def test_cuts_make_maps_whole_and_change_no_number(tmp_path):
         np.testing.assert_array_equal(HostNetwork(compiled, network).run(images[0])[0], expected)
     assert sizes["found"] <= min(sizes.values())
     assert sizes["cut"] > sizes["rows"]
+
+
+@pytest.mark.parametrize(("entries", "kind"), [(65535, "uint16_t"), (65536, "uint32_t")])
+def test_long_schedules_are_counted_in_full(tmp_path, monkeypatch, entries, kind):
+    """Networks that need so many take long to plan: here the last entry is repeated."""
+    network, _ = integers(nn.Conv2d(1, 2, 1), (1, 3, 4))
+    plan = plan_arena(build_stages(network))
+    last = plan.acts[-1]
+    last += last[-1:] * (entries - sum(map(len, plan.acts)))
+    monkeypatch.setattr("rnnpool.compile.emit.plan_arena", lambda stages, cuts: plan)
+    code = (compile_network(network, tmp_path, name="long").folder / "long.c").read_text()
+    assert f"static const {kind} schedule_end[3] = {{\n    1, 2, {entries},\n}};" in code
 
 
 @needs_toolchain

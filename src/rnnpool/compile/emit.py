@@ -110,6 +110,7 @@ def compile_network(
         "ring_slots": comma_lines(emitter.ring_slots),
         "schedule": comma_lines([entry for entries in plan.acts for entry in entries]),
         "schedule_end": comma_lines(offsets.tolist()),
+        "schedule_end_type": "uint16_t" if offsets[-1] < 1 << 16 else "uint32_t",
     }
     values |= results_in_c(network, head, prefix)
     values |= {"target": target, "threshold": round(USUAL_THRESHOLD * SCORE)}
