@@ -131,6 +131,8 @@ class _Cut(nn.Module):
         (nn.Softmax(dim=1), r"operator softmax"),
         (nn.AdaptiveMaxPool2d(1), r"operator global_pool .*only the average"),
         (RNNPool2d(2, 2, 2, 2, cell="gru"), r"operator rnnpool .*module 'body'.*fastgrnn"),
+        (RNNPool2d(2, 2, 2, (3, 3), (4, 3)), r"operator rnnpool .*module 'body'.*stride may be at most its kernel"),
+        (RNNPool2d(2, 2, 2, (3, 1), (3, 2)), r"operator rnnpool .*module 'body'.*stride may be at most its kernel"),
         (nn.Hardtanh(0.5, 1.0), r"operator activation .*must let 0 pass"),
         (_Enlarged(), r"operator nearest .*before a sum"),
         (_Cut(), r"operator slice .*before a sum"),

@@ -279,6 +279,8 @@ def _rnnpool(fuser: _Fuser, node: Node) -> Layer:
     assert isinstance(op, RNNPool)
     if op.cell != "fastgrnn":
         raise unsupported(node, "its cell may be fastgrnn")
+    if any(stride > kernel for stride, kernel in zip(op.stride, op.kernel, strict=True)):
+        raise unsupported(node, "its stride may be at most its kernel")  # the C keeps no rows or columns to be skipped
     ones = op.module.rnn1.weight_hidden.new_ones(4 * op.hidden2)
     return RNNPooling(
         name=node.name,
