@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rnnpool.cli import main
-from rnnpool.compile.emit import compile_network
+from rnnpool.compile.emit import Compiled, compile_network
 from rnnpool.compile.firmware import run_on_chip
 from rnnpool.compile.host import HostNetwork
 from rnnpool.compile.schedule import plan_arena
@@ -32,7 +32,7 @@ from rnnpool.integer.storage import save_network
 from rnnpool.models import create_model
 from rnnpool.nn import RNNPool2d
 from rnnpool.target.build import WARNING_FLAGS
-from rnnpool.target.host import SANITIZER_FLAGS, build_executable
+from rnnpool.target.host import build_executable
 from rnnpool.target.toolchain import missing_tools
 
 needs_toolchain = pytest.mark.skipif(missing_tools() is not None, reason=f"firmware: {missing_tools()}")
@@ -265,36 +265,84 @@ def test_classifier_on_the_chip(tmp_path):
         np.testing.assert_array_equal(outputs[0], network.run(image)[0])
 
 
+def run_sanitized(*runs: tuple[Compiled, np.ndarray, str, str, str]) -> None:
+    """Run images through networks under the sanitizers, in memory of exactly the sizes that the headers name.
+
+    Args:
+        runs: network, image, C that allocates what is ``found``, the run function's last arguments, and what is true of
+            its ``status`` and of what it found.
+    """
+    headers, functions = "", ""
+    for compiled, image, allocated, arguments, right in runs:
+        name, size = compiled.name, f"{compiled.name.upper()}_ARENA_BYTES"
+        headers += f'#include "{name}.h"\n'
+        functions += f"""
+static int check_{name}(void) {{
+    static const uint8_t image[] = {{ {", ".join(map(str, image.transpose(1, 2, 0).reshape(-1)))} }};
+    void *arena = malloc({size});
+    {allocated}
+    const int32_t status = {name}_run(arena, {size}, image, {arguments});
+    const int right = {right};
+    free(arena);
+    free(found);
+    return right;
+}}
+"""
+    networks = [run[0] for run in runs]
+    calls = " && ".join(f"check_{compiled.name}()" for compiled in networks)
+    path = networks[0].folder / "main.c"
+    path.write_text(f"#include <stdlib.h>\n{headers}{functions}\nint main(void) {{ return {calls} ? 0 : 1; }}\n")
+    sources = [path, *(compiled.sources[0] for compiled in networks), *networks[0].sources[1:]]
+    program = build_executable(
+        [source for source in sources if source.suffix == ".c"],
+        path.with_suffix(""),
+        includes=[folder for compiled in networks for folder in compiled.includes],
+    )
+    run = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_the_code_is_clean_under_warnings_and_sanitizers(tiny, tmp_path):
     network, images = tiny
     head = find_integer_head(network)
-    compiled = compile_network(network, tmp_path, head=head)
-    name = compiled.name
     expected = head.detect(network.run(images[0]), SCORE // 120)
     assert len(expected)
-    (tmp_path / "main.c").write_text(f"""
-#include <stdlib.h>
-#include "{name}.h"
-int main(void) {{
-    static const uint8_t image[] = {{ {", ".join(map(str, images[0].reshape(-1)))} }};
-    /* Exactly, so that any access beyond is seen. */
-    void *arena = malloc({name.upper()}_ARENA_BYTES);
-    rnp_detection *found = malloc({name.upper()}_DETECTIONS * sizeof *found);
-    const int32_t count = {name}_run(arena, {name.upper()}_ARENA_BYTES, image, found, {SCORE // 120});
-    const int right = count == {len(expected)} && found[0].x1 == {expected[0][0]} && found[0].score == {expected[0][4]};
-    free(arena);
-    free(found);
-    return right ? 0 : 1;
-}}
-""")
-    flags = ["-std=c99", *WARNING_FLAGS, *SANITIZER_FLAGS, *(f"-I{path}" for path in compiled.includes)]
-    sources = [str(path) for path in compiled.sources if path.suffix == ".c"]
-    program = tmp_path / "main"
-    built = subprocess.run(["gcc", *flags, str(tmp_path / "main.c"), *sources, "-o", str(program)],
-                           capture_output=True, text=True, check=False)  # fmt: skip
-    assert (built.returncode, built.stderr) == (0, "")
-    run = subprocess.run([program], capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stderr) == (0, "")
+    found = "rnp_detection *found = malloc(FACE_TINY_DETECTIONS * sizeof *found);"
+    right = f"status == {len(expected)} && found[0].x1 == {expected[0][0]} && found[0].score == {expected[0][4]}"
+    compiled = compile_network(network, tmp_path, head=head)
+    run_sanitized((compiled, images[0], found, f"found, {SCORE // 120}", right))
+
+
+class _Residual(nn.Module):
+    """A sum whose second operand is a convolution of larger stride than its kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.beside = nn.Conv2d(1, 4, 5, 3, 2), nn.Conv2d(1, 4, 1, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.down(x) + self.beside(x))
+
+
+def test_nothing_is_read_beyond_the_memory(tmp_path):
+    """By tiles of four columns, of which the last ones of a row may be far outside: the sanitizers watch."""
+    layers = {
+        "patches": (nn.Conv2d(1, 8, 16, 16), (1, 32, 16)),
+        "padded_patches": (nn.Conv2d(1, 4, 16, 16, padding=4), (1, 40, 24)),
+        "large_kernel": (nn.Conv2d(3, 4, 9, 4, 4), (3, 21, 20)),
+        "windows": (RNNPool2d(1, 4, 1, (20, 21), (20, 3), (10, 10)), (1, 21, 22)),
+        "residual": (_Residual(), (1, 20, 22)),
+    }
+    torch.manual_seed(9)
+    runs = []
+    for name, (layer, shape) in layers.items():
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(2))
+        network, images = integers(nn.Sequential(layer, nn.ReLU(), head), shape)
+        first, second = network.run(images[0])[0].reshape(-1)
+        found = f"int16_t *found = malloc({name.upper()}_SCORES * sizeof *found);"
+        right = f"status == 0 && found[0] == {first} && found[1] == {second}"
+        runs.append((compile_network(network, tmp_path / name, name=name), images[0], found, "found", right))
+    run_sanitized(*runs)
 
 
 def test_misuse_gives_error_codes(on_host):

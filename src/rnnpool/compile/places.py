@@ -20,6 +20,7 @@ OPEN = -3  # what it keeps until it gives a row, but not from there to its next 
 SCRATCH = -4  # what its kernels need during a call
 OUTPUT = -5  # an int16 row for the caller
 
+SLACK = 32  # bytes behind a row that kernels may read in every network
 SHIFT = 4  # bytes by which a depthwise result lies before the row that it overwrites while that is still being read
 
 
@@ -126,6 +127,21 @@ def _move_in(place: Place, places: Mapping[Stage, Place]) -> None:
         if left == top == 0:
             place.host = source
             place.stride = source.stride = max(place.stride, source.stride)
+
+
+def slack(stages: Sequence[Stage]) -> int:
+    """Bytes behind a row's pixels that some kernel reads, be it the arena's last row or a row of zero points."""
+    return round_up(max(SLACK, *(_columns_read(stage) - stage.sources[0].width for stage in stages[1:])))
+
+
+def _columns_read(stage: Stage) -> int:
+    """Columns from pixel 0 on that a stage reads of its first source: it computes four at a time."""
+    op, (_, _, width) = stage.ints[0].op, stage.ints[0].shape
+    if isinstance(op, IntConv):  # rnp_conv.h
+        return op.stride[1] * (round_up(width) - 1) - op.padding[1] + op.weights.shape[3]
+    if isinstance(op, IntRNNPool):  # rnp_rnnpool.h
+        return round_up((width - 1) * op.stride[1] + op.kernel[1]) - op.padding[1]
+    return round_up(stage.sources[0].width)
 
 
 def _padding(reader: Stage, source: Stage) -> int:

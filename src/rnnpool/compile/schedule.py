@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from rnnpool.compile.lifetimes import LANDS, Life, Piece, play
 from rnnpool.compile.pack import expand_sizes, rnnpool_sizes, round_up, row_pitch, sums_sizes
-from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, SHIFT, Place, place_rows
+from rnnpool.compile.places import ARRIVING, KEPT, OPEN, OUTPUT, SCRATCH, SHIFT, Place, place_rows, slack
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.arena import Placement, Span, place, usage
 from rnnpool.cost.rowsim import RowRun, run_rows
@@ -25,7 +25,6 @@ from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.rnnpool2d import IntRNNPool
 
 ALIGNMENT = 8  # of the arena
-SLACK = 32  # bytes behind the last piece, which tiles of four pixels may read
 PIECE_ALIGNMENT = 4
 NEAR = 1.005  # times the bytes in use at one moment: an arena that is small enough
 _PROGRESS_BYTES = 6  # rnp_progress: at most 32767 rows
@@ -171,7 +170,7 @@ def _plan(runner: _Runner, cuts: tuple[int, ...]) -> Plan:
         places,
         {piece: buffer.offset for piece, buffer in pieces.items()},
         CONTEXT_BYTES,
-        round_up(head + placement.bytes + SLACK, ALIGNMENT),
+        round_up(head + placement.bytes + slack(stages), ALIGNMENT),
         placement,
         life.entries,
         [*fixed, *buffers],

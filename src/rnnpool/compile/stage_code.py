@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rnnpool.compile import convolution_code, operator_code
 from rnnpool.compile.c_text import Code, comma_lines, literal, zero_point
 from rnnpool.compile.pack import round_up
-from rnnpool.compile.places import Place
+from rnnpool.compile.places import Place, slack
 from rnnpool.compile.schedule import ALIGNMENT, Plan
 from rnnpool.compile.stages import Stage
 from rnnpool.integer.network import IntNetwork, IntNode
@@ -24,6 +24,8 @@ class StageCode:
         self.network, self.plan = network, plan
         self.arrays: list[tuple[str, NDArray]] = []
         self.ring_slots: list[int] = []  # of all stages, one after the other
+        # Bytes before the first pixel of rows of zero points, which kernels read as padding.
+        self.lead = max([ALIGNMENT, *(round_up(place.gap, ALIGNMENT) for place in plan.places.values())])
 
     def stage(self, stage: Stage) -> dict[str, Any]:
         """What the template says of a stage."""
@@ -40,7 +42,7 @@ class StageCode:
             "slots": 0 if place is None else len(place.ring),
             "ring": self._ring(place),
             "arriving": "RNP_NOWHERE" if place is None or place.arriving is None else str(place.arriving),
-            "zeros": "NULL" if stage.wide else f"zeros_{zero_point(stage)} + {ALIGNMENT}",
+            "zeros": "NULL" if stage.wide else f"zeros_{zero_point(stage)} + {self.lead}",
             "constants": [],
             "body": [],
         }
@@ -63,13 +65,14 @@ class StageCode:
         return f"stream->arena + {self.plan.offsets[stage, kind]}"
 
     def zeros(self) -> list[tuple[int, int]]:
-        """Rows of zero points: value and bytes, with ALIGNMENT bytes before the first pixel."""
+        """Rows of zero points: value and bytes, with ``lead`` bytes before the first pixel."""
         widest: dict[int, int] = {}
         for stage in self.plan.stages:
             if not stage.wide:
                 zero = zero_point(stage)
                 widest[zero] = max(widest.get(zero, 0), stage.width)
-        return [(zero, ALIGNMENT + round_up(width) + 4 * ALIGNMENT) for zero, width in sorted(widest.items())]
+        behind = slack(self.plan.stages)
+        return [(zero, self.lead + round_up(width) + behind) for zero, width in sorted(widest.items())]
 
     def weights(self, title: str) -> str:
         """The header of constants."""
