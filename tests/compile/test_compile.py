@@ -401,6 +401,41 @@ def test_unsupported_operators_are_named(tmp_path):
         compile_network(network, tmp_path, name="7up")
 
 
+class _Ends(nn.Module):
+    """Outputs that are no convolution of int16 results by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.next = nn.Conv2d(1, 6, 3, 2, 1), nn.Conv2d(6, 4, 3, 1, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.depthwise = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        tapped = self.stem(x)
+        last = torch.relu(self.next(torch.relu(tapped)))
+        mean = nn.functional.adaptive_avg_pool2d(last, 1)
+        single = self.next(tapped)
+        return x, tapped, last, last + last, self.norm(last), self.depthwise(x), mean, mean.flatten(1), single, single
+
+
+def test_every_layer_may_end_a_network(tmp_path):
+    """What is no unclipped convolution that nothing else reads is copied to int16, to within half a byte's step."""
+    torch.manual_seed(7)
+    network, images = integers(_Ends(), (1, 14, 18))
+    host = HostNetwork(compile_network(network, tmp_path, name="ends"), network)
+    assert sum(".output." in node.name for node in network.nodes) == 10
+    values: dict[str, np.ndarray] = {}
+    for image in images:
+        simulated = network.run(image, lambda node, value: values.update({node.name: node.output.dequantise(value)}))
+        for ours, expected in zip(host.run(image), simulated, strict=True):
+            np.testing.assert_array_equal(ours, expected)
+        for number, output in zip(network.outputs, network.real_outputs(simulated), strict=True):
+            node = network.nodes[number]
+            source = network.nodes[node.inputs[0]]
+            copied = values[source.name]
+            np.testing.assert_allclose(output.reshape(copied.shape), copied, rtol=0, atol=source.output.scale / 2)
+
+
 def test_files_of_the_user_are_not_replaced(tmp_path):
     network, _ = integers(small_classifier(), (3, 40, 48))
     (tmp_path / "Makefile").write_text("all:\n")

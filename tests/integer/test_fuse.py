@@ -41,7 +41,7 @@ def test_groups_stay_groups_where_kernels_have_them(inputs: int, outputs: int, g
     torch.manual_seed(0)
     module = nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups).double()
     network = fused(module, (inputs, 5, 4))
-    (layer,) = (layer for layer in network.layers if isinstance(layer, Convolution))
+    layer = next(layer for layer in network.layers if isinstance(layer, Convolution))
     assert (layer.groups, layer.depthwise) == (kept, inputs == outputs == groups)
     x = torch.rand(2, inputs, 5, 4, dtype=torch.float64)
     with torch.no_grad():

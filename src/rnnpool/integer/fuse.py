@@ -37,6 +37,7 @@ from rnnpool.integer.layers import (
     RNNPooling,
 )
 from rnnpool.integer.layers.convolution import kernel_groups
+from rnnpool.integer.outputs import widen_outputs
 from rnnpool.integer.real_network import RealNetwork
 
 _CLIPS = {"relu": (0.0, float("inf")), "relu6": (0.0, 6.0)}
@@ -68,7 +69,10 @@ class _Fuser:
                 if layer not in self.layers:
                     self.layers.append(layer)
         outputs = [self.layer_of(node) for node in self.graph.outputs]
-        return RealNetwork(self.graph.name, self.layers, outputs, [len(n.shape) == 1 for n in self.graph.outputs])
+        vectors = [len(node.shape) == 1 for node in self.graph.outputs]
+        network = RealNetwork(self.graph.name, self.layers, outputs, vectors)
+        widen_outputs(network)
+        return network
 
     def layer_of(self, node: Node) -> Layer:
         if node not in self.made:
