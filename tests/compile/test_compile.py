@@ -22,6 +22,7 @@ from rnnpool.errors import InputError
 from rnnpool.graph import lower
 from rnnpool.integer.calibrate import METHODS, observe
 from rnnpool.integer.convert import convert
+from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.detector import find_integer_head
 from rnnpool.integer.fuse import fuse
 from rnnpool.integer.head import SCORE
@@ -392,13 +393,31 @@ def test_a_new_image_forgets_the_last(tiny, on_host):
 
 def test_unsupported_operators_are_named(tmp_path):
     torch.manual_seed(2)
-    wide = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 5, padding=2, groups=4), nn.Conv2d(4, 2, 1))
-    network, _ = integers(wide, (1, 12, 12))
-    with pytest.raises(InputError, match=r"depthwise \(5, 5\) with stride \(1, 1\)"):
-        compile_network(network, tmp_path)
     network, _ = integers(small_classifier(), (3, 16, 16))
+    nodes = [
+        replace(node, op=replace(node.op, padding=(0, 0))) if getattr(node.op, "depthwise", False) else node
+        for node in network.nodes
+    ]
+    with pytest.raises(InputError, match=r"depthwise \(3, 3\) with stride \(1, 1\) and padding \(0, 0\)"):
+        compile_network(replace(network, nodes=tuple(nodes)), tmp_path)
     with pytest.raises(InputError, match="name is '7up'; a C identifier"):
         compile_network(network, tmp_path, name="7up")
+
+
+def test_convolutions_of_other_shapes(tmp_path):
+    """Wide paddings, and depthwise convolutions of kernels, strides and paddings that the depthwise kernel lacks."""
+    torch.manual_seed(8)
+    layers = [nn.Conv2d(1, 6, 3, 1, (2, 6)), nn.ReLU(), nn.Conv2d(6, 6, 5, 1, 2, groups=6), nn.ReLU()]
+    layers += [nn.Conv2d(6, 6, 3, groups=6), nn.Conv2d(6, 5, 1), nn.Conv2d(5, 5, 3, 3, 1, groups=5)]
+    model = nn.Sequential(*layers, nn.Conv2d(5, 5, 9, 1, (1, 5), groups=5))
+    network, images = integers(model, (1, 32, 20))
+    assert [node.op.groups for node in network.nodes if isinstance(node.op, IntConv)] == [1, 3, 3, 1, 1, 1]
+    x = torch.rand(1, 1, 32, 20)
+    with torch.no_grad():
+        torch.testing.assert_close(fuse(lower(model, (1, 32, 20))).run(x)[0], model(x), rtol=1e-4, atol=1e-5)
+    host = HostNetwork(compile_network(network, tmp_path, name="net"), network)
+    for image in images:
+        np.testing.assert_array_equal(host.run(image)[0], network.run(image)[0])
 
 
 class _Ends(nn.Module):

@@ -34,8 +34,8 @@ def test_layers_compute_what_the_module_does(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "groups", "kept"),
-    [(6, 8, 2, 2), (6, 12, 3, 3), (4, 8, 4, 4), (4, 4, 4, 1), (6, 9, 3, 1), (4, 2, 2, 1)],
-    ids=["two", "three", "two outputs a channel", "depthwise", "odd", "one output a group"],
+    [(6, 8, 2, 2), (6, 12, 3, 3), (4, 8, 4, 4), (4, 4, 4, 1), (6, 9, 3, 1), (8, 12, 4, 2), (4, 2, 2, 1)],
+    ids=["two", "three", "two outputs a channel", "depthwise", "odd", "odd by twos", "one output a group"],
 )
 def test_groups_stay_groups_where_kernels_have_them(inputs: int, outputs: int, groups: int, kept: int) -> None:
     torch.manual_seed(0)

@@ -36,7 +36,7 @@ from rnnpool.integer.layers import (
     Padding,
     RNNPooling,
 )
-from rnnpool.integer.layers.convolution import kernel_groups
+from rnnpool.integer.layers.convolution import MOST_PADDING, kernel_groups
 from rnnpool.integer.outputs import widen_outputs
 from rnnpool.integer.real_network import RealNetwork
 
@@ -108,17 +108,29 @@ def _conv(fuser: _Fuser, node: Node) -> Layer:
     assert isinstance(op, Conv)
     if op.dilation != (1, 1):
         raise unsupported(node, "dilation may be (1, 1)")
-    weight, groups = kernel_groups(op.weight, op.groups)
-    depthwise = groups > 1 and groups == len(weight)
+    weight, groups, depthwise = kernel_groups(op.weight, op.groups, op.stride, op.padding)
+    source, (rows, columns) = fuser.source(node), op.padding
+    if columns > MOST_PADDING:
+        channels, height, width = source.shape
+        source = Padding(
+            name=f"{node.name}.padding",
+            inputs=(source,),
+            shape=(channels, height, width + 2 * columns),
+            path=node.path,
+            replicate=False,
+            sides=(columns, columns, 0, 0),
+        )
+        fuser.layers.append(source)
+        columns = 0
     return Convolution(
         name=node.name,
-        inputs=(fuser.source(node),),
+        inputs=(source,),
         shape=node.shape,
         path=node.path,
         weight=weight,
         bias=_bias(op.bias, weight),
         stride=op.stride,
-        padding=op.padding,
+        padding=(rows, columns),
         depthwise=depthwise,
         groups=1 if depthwise else groups,
     )

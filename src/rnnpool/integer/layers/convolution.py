@@ -16,6 +16,7 @@ from rnnpool.integer.convolution import IntConv, quantise_convolution, quantise_
 from rnnpool.integer.layers.base import FINEST, IntOp, Layer, straight_through
 from rnnpool.integer.tensors import NIBBLE, ChannelScales, Quantisation
 
+MOST_PADDING = 4  # columns of zero points that kernels of convolutions take (rnp_tile.h)
 _ROUNDING = 1.02  # room for stored numbers that are rounded up
 
 
@@ -97,18 +98,22 @@ def as_array(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().to(torch.float64).cpu().numpy()
 
 
-def kernel_groups(weight: Tensor, groups: int) -> tuple[Tensor, int]:
-    """(O, I / groups, kh, kw) -> weights that have a kernel, and their groups.
+def kernel_groups(weight: Tensor, groups: int, stride: Pair, padding: Pair) -> tuple[Tensor, int, bool]:
+    """(O, I / groups, kh, kw) -> weights that have a kernel, their groups, and whether they are depthwise.
 
-    Kernels compute two channels of a group at a time; groups of an odd number of outputs, depthwise ones aside, become
-    one group with zeros.
+    Kernels compute two channels of a group at a time, or are depthwise 3x3 with padding 1 and a stride of 1 or 2. Other
+    groups of an odd number of outputs are joined by twos with zeros, or to a single one if they are odd in number, too.
     """
-    outputs, per_group = weight.shape[:2]
+    outputs, per_group, *kernel = weight.shape
     size = outputs // groups
-    if size % 2 == 0 or groups == 1 or (size, per_group) == (1, 1):
-        return weight, groups
-    dense = weight.new_zeros(outputs, per_group * groups, *weight.shape[2:])
-    for group in range(groups):
-        rows = slice(group * size, (group + 1) * size)
-        dense[rows, group * per_group : (group + 1) * per_group] = weight[rows]
-    return dense, 1
+    fits = (*kernel, *padding) == (3, 3, 1, 1) and stride in ((1, 1), (2, 2))
+    if fits and groups > 1 and (size, per_group) == (1, 1):
+        return weight, groups, True
+    if size % 2 == 0 or groups == 1:
+        return weight, groups, False
+    joined = groups if groups % 2 else 2
+    parts = weight.reshape(groups // joined, joined, size, per_group, *kernel)
+    together = weight.new_zeros(groups // joined, joined, size, joined, per_group, *kernel)
+    for group in range(joined):
+        together[:, group, :, group] = parts[:, group]
+    return together.reshape(outputs, joined * per_group, *kernel), groups // joined, False
