@@ -171,6 +171,12 @@ def test_classes_must_be_known(photos: Path, capsys: pytest.CaptureFixture) -> N
     assert "small_nets:Classifier is a Classifier whose classes are not known" in capsys.readouterr().err
 
 
+def test_photos_have_1_or_3_channels(photos: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["quantize", "small_nets:Flattened", "--input", "2x11x15", "--calibrate", str(photos)]) == 2
+    error = capsys.readouterr().err
+    assert "small_nets:Flattened takes 2 channels; photos give 1 or 3. rnnpool.integer.convert.convert takes" in error
+
+
 def test_a_module_of_ones_own(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "net.safetensors"
     arguments = ["quantize", "small_nets:Classifier", "--input", "3x32x24", "--calibrate", str(photos)]

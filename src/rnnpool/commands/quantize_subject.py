@@ -58,13 +58,22 @@ class Subject:
         return {**trained, "classes": json.dumps(self.classes), "test_crop": str(self.view["test_crop"])}
 
     def images(self, paths: list[Path]) -> list["NDArray"]:
-        """Bytes (C, H, W) as the network sees them in use: whole for a detector, the middle for all others."""
+        """Bytes (C, H, W) as the network sees them in use: whole for a detector, the middle for all others.
+
+        Raises:
+            InputError: images that cannot be read, or a network of other than 1 or 3 channels.
+        """
         from rnnpool.data.pixel_cache import PixelFiles
         from rnnpool.data.unreadable import all_unreadable_named
         from rnnpool.integer.images import CENTRE, centre_crops, whole_images
         from rnnpool.models.detector import Detector
 
         channels, height, width = self.shape
+        if channels not in (1, 3):
+            raise InputError(
+                f"{self.name} takes {channels} channels; photos give 1 or 3. rnnpool.integer.convert.convert takes "
+                "arrays of any"
+            )
         with all_unreadable_named(PixelFiles(paths, channels)):
             if isinstance(self.module, Detector):
                 return whole_images(paths, channels, (height, width), max(self.module.head.strides))
