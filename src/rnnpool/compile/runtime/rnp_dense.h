@@ -4,7 +4,7 @@
 
 #include "rnp_conv.h"
 
-/* Bytes of scratch memory, 8-byte aligned. */
+/* Bytes of scratch memory, 4-byte aligned. */
 size_t rnp_dense_buffer_size(const rnp_conv *conv);
 
 /* Computes the one output pixel; conv.width_out is 1.
