@@ -405,13 +405,13 @@ def test_unsupported_operators_are_named(tmp_path):
 
 
 def test_convolutions_of_other_shapes(tmp_path):
-    """Wide paddings, and depthwise convolutions of kernels, strides and paddings that the depthwise kernel lacks."""
+    """Wide paddings, an average over windows, depthwise convolutions of kernels that the depthwise kernel lacks."""
     torch.manual_seed(8)
     layers = [nn.Conv2d(1, 6, 3, 1, (2, 6)), nn.ReLU(), nn.Conv2d(6, 6, 5, 1, 2, groups=6), nn.ReLU()]
     layers += [nn.Conv2d(6, 6, 3, groups=6), nn.Conv2d(6, 5, 1), nn.Conv2d(5, 5, 3, 3, 1, groups=5)]
-    model = nn.Sequential(*layers, nn.Conv2d(5, 5, 9, 1, (1, 5), groups=5))
+    model = nn.Sequential(*layers, nn.AvgPool2d((3, 2), (2, 1)), nn.Conv2d(5, 5, 9, 1, (2, 5), groups=5))
     network, images = integers(model, (1, 32, 20))
-    assert [node.op.groups for node in network.nodes if isinstance(node.op, IntConv)] == [1, 3, 3, 1, 1, 1]
+    assert [node.op.groups for node in network.nodes if isinstance(node.op, IntConv)] == [1, 3, 3, 1, 1, 1, 1]
     x = torch.rand(1, 1, 32, 20)
     with torch.no_grad():
         torch.testing.assert_close(fuse(lower(model, (1, 32, 20))).run(x)[0], model(x), rtol=1e-4, atol=1e-5)

@@ -48,6 +48,17 @@ def test_groups_stay_groups_where_kernels_have_them(inputs: int, outputs: int, g
         torch.testing.assert_close(network.run(x)[0], module(x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "pool", [nn.AvgPool2d(2), nn.AvgPool2d((3, 2), (2, 1)), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, ceil_mode=True)]
+)
+def test_averages_over_windows_are_convolutions(pool: nn.Module) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), pool, nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1)).double().eval()
+    x = torch.rand(2, 2, 9, 11, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(module, (2, 9, 11)).run(x)[0], module(x), rtol=1e-9, atol=1e-9)
+
+
 def test_layers_take_other_sizes_than_the_graph_was_made_for() -> None:
     module, shape = build("pyramid")
     x = torch.rand(1, 1, shape[1] + 9, shape[2] - 7)
@@ -127,6 +138,8 @@ class _Cut(nn.Module):
     [
         (nn.SiLU(), r"operator activation \(function=silu.*module 'body'.*relu, relu6, clip"),
         (nn.MaxPool2d(2), r"operator pool \(function=max.*module 'body'"),
+        (nn.AvgPool2d(3, 2, 1, count_include_pad=False), r"operator pool .*module 'body'.*padding counts"),
+        (nn.AvgPool2d(3, 2, ceil_mode=True), r"operator pool .*module 'body'.*no ceil_mode"),
         (nn.Conv2d(2, 2, 3, dilation=2), r"operator conv .*module 'body'.*dilation"),
         (nn.Softmax(dim=1), r"operator softmax"),
         (nn.AdaptiveMaxPool2d(1), r"operator global_pool .*only the average"),

@@ -22,6 +22,7 @@ from rnnpool.graph.ops import (
     Linear,
     Nearest,
     Pad,
+    Pool,
     Reshape,
     RNNPool,
     Slice,
@@ -275,6 +276,19 @@ def _read_by_linear(fuser: _Fuser, node: Node) -> bool:
     return node not in fuser.graph.outputs and all(isinstance(reader.op, Linear) for reader in readers)
 
 
+def _pool(fuser: _Fuser, node: Node) -> Layer:
+    """An average over windows: a convolution of every channel by constants."""
+    op, channels = node.op, node.shape[0]
+    assert isinstance(op, Pool)
+    weight = torch.full((channels, 1, *op.kernel), 1 / (op.kernel[0] * op.kernel[1]), dtype=torch.float64)
+    conv = Conv(op.kernel, op.stride, op.padding, (1, 1), channels, weight, None)
+    whole = op.count_padding or op.padding == (0, 0)
+    if op.function != "avg" or not whole or conv.infer(*node.input_shapes) != node.shape:
+        raise unsupported(node, "only the average has, over windows of one size: padding counts, no ceil_mode")
+    node.op = conv
+    return _conv(fuser, node)
+
+
 def _pad(fuser: _Fuser, node: Node) -> Layer:
     op = node.op
     assert isinstance(op, Pad)
@@ -332,6 +346,7 @@ _RULES: dict[type[Op], Callable[[_Fuser, Node], Layer | None]] = {
     Nearest: _nothing,
     Slice: _nothing,
     GlobalPool: _mean,
+    Pool: _pool,
     Reshape: _reshape,
     Pad: _pad,
     RNNPool: _rnnpool,
