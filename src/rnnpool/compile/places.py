@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rnnpool.compile.pack import round_up, row_pitch
 from rnnpool.compile.stages import Stage
 from rnnpool.cost.rowsim import RowRun
+from rnnpool.cost.steps import Step
 from rnnpool.integer.convolution import IntConv
 from rnnpool.integer.elementwise import IntPad
 from rnnpool.integer.rnnpool2d import IntRNNPool
@@ -117,8 +118,10 @@ def _move_in(place: Place, places: Mapping[Stage, Place]) -> None:
     if source is None or not source.arrives:
         return
     if stage.kind == "depthwise":
-        # The row that it overwrites is read for the last time; the one that has arrived lands there later.
-        if source.slots == 2 and place.gap == 0 and stage.added is None:
+        # The row that it overwrites is read for the last time, unless others read several rows at once, too; the one
+        # that has arrived lands there later.
+        shared = any(_reads_several(reader, source.stage) for reader in source.stage.readers if reader is not stage)
+        if source.slots == 2 and place.gap == 0 and stage.added is None and not shared:
             place.host, place.stride = source, source.stride
     elif source.slots == 0 and len(source.stage.readers) == 1:
         op = stage.ints[0].op
@@ -127,6 +130,12 @@ def _move_in(place: Place, places: Mapping[Stage, Place]) -> None:
         if left == top == 0:
             place.host = source
             place.stride = source.stride = max(place.stride, source.stride)
+
+
+def _reads_several(reader: Step, source: Stage) -> bool:
+    """Whether one act of a reader needs several rows of a value."""
+    reads = [read for read in reader.reads if read.source is source]
+    return any(first < last for read in reads for first, last in zip(read.first, read.last, strict=True))
 
 
 def slack(stages: Sequence[Stage]) -> int:
