@@ -105,8 +105,12 @@ def _image(fuser: _Fuser, node: Node) -> Layer:
 
 
 def _conv(fuser: _Fuser, node: Node) -> Layer:
-    op = node.op
-    assert isinstance(op, Conv)
+    assert isinstance(node.op, Conv)
+    return _convolution(fuser, node, node.op)
+
+
+def _convolution(fuser: _Fuser, node: Node, op: Conv) -> Layer:
+    """The layer of a node that computes ``op``."""
     if op.dilation != (1, 1):
         raise unsupported(node, "dilation may be (1, 1)")
     weight, groups, depthwise = kernel_groups(op.weight, op.groups, op.stride, op.padding)
@@ -285,8 +289,7 @@ def _pool(fuser: _Fuser, node: Node) -> Layer:
     whole = op.count_padding or op.padding == (0, 0)
     if op.function != "avg" or not whole or conv.infer(*node.input_shapes) != node.shape:
         raise unsupported(node, "only the average has, over windows of one size: padding counts, no ceil_mode")
-    node.op = conv
-    return _conv(fuser, node)
+    return _convolution(fuser, node, conv)
 
 
 def _pad(fuser: _Fuser, node: Node) -> Layer:
