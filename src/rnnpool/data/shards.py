@@ -255,13 +255,15 @@ def _scan(folder: Path, part: str) -> ShardIndex:
 
 
 def parts_of(root: Path) -> list[str]:
-    """The parts that a folder is packed by, as training takes them: beside ``train``, whose classes are the others',
-    all folders that hold folders of classes; where there is no ``train``, "." alone, the folder itself.
+    """The parts that a folder is packed by, the one whose classes are the others' first.
+
+    Where there is ``train`` or ``val``, all folders that hold folders of classes; else "." alone, the folder itself.
     """
-    if not (root / "train").is_dir():
+    usual = [name for name in ("train", "val") if (root / name).is_dir()]
+    if not usual:
         return ["."]
     visible = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return ["train", *(name for name in visible if name != "train" and _has_classes(root / name))]
+    return [*usual[:1], *(name for name in visible if name != usual[0] and _has_classes(root / name))]
 
 
 def _has_classes(folder: Path) -> bool:
