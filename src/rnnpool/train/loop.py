@@ -239,7 +239,8 @@ class _Run:
     def _restore(self, path: Path, state: dict[str, Any]) -> None:
         mine, theirs = self.recipe.what_it_computes(), state["computes"]
         for key in _OF_DATA:
-            mine[key], theirs[key] = getattr(self.task, key), state[key]
+            mine[key] = getattr(self.task, key)
+            theirs[key] = state.get(key, mine[key])  # checkpoints of before have no digest
         differing = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
         if differing:
             listed = ", ".join(f"{key} (was {theirs.get(key)!r}, is {mine.get(key)!r})" for key in differing)
