@@ -17,7 +17,7 @@ from rnnpool.errors import InputError
 from rnnpool.images import ImageLike, image_pixels
 from rnnpool.integer.module import IntModule
 from rnnpool.models import create_model, list_models, model_info, network_of, weights_info
-from rnnpool.models.weights import find_shipped_weights, shipped_weights
+from rnnpool.models.weights import Trained, find_shipped_weights, shipped_weights
 
 DEFAULT_MODEL = "vww-rnnpool"
 
@@ -35,10 +35,12 @@ class Classifier:
     Args:
         model: (B, C, S, S) -> logits (B, K); it is used in evaluation mode, on the device that it is on.
         classes: K names.
+        trained: what it was trained on, where that is known.
     """
 
-    def __init__(self, model: nn.Module, classes: list[str], view: View) -> None:
+    def __init__(self, model: nn.Module, classes: list[str], view: View, trained: Trained | None = None) -> None:
         self.model, self.classes, self.view = model.eval(), classes, view
+        self.trained = trained or Trained()
 
     @classmethod
     def from_name(cls, model: str = DEFAULT_MODEL, weights: str | Path = "default") -> "Classifier":
@@ -57,7 +59,7 @@ class Classifier:
             raise InputError(
                 f"{path}: does not say what its classes are and how it sees images (rnnpool train writes it)"
             )
-        return cls(create_model(model, weights=path), list(info.classes), View(**info.view))
+        return cls(create_model(model, weights=path), list(info.classes), View(**info.view), info.trained)
 
     @classmethod
     def from_file(cls, weights: str | Path) -> "Classifier":
@@ -82,7 +84,7 @@ class Classifier:
             )
         channels, size, _ = network.image.shape  # a square: a View is one
         view = View(channels, size, float(network.metadata["test_crop"]))
-        return cls(module, json.loads(network.metadata["classes"]), view)
+        return cls(module, json.loads(network.metadata["classes"]), view, Trained.of_entries(network.metadata))
 
     def classify(self, image: ImageLike) -> list[Guess]:
         """The classes of an image, likeliest first; the central square of it is looked at.

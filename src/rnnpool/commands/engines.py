@@ -1,10 +1,9 @@
 """``--engine``: torch in float, or the integers of ``rnnpool quantize``, by their simulator or as C on this machine."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from rnnpool.errors import InputError
 
@@ -41,7 +40,7 @@ def open_detector(model: str | None, weights: str | None, engine: str) -> "FaceD
     from rnnpool.compile.engine import CDetector
     from rnnpool.integer.detector import IntDetector
 
-    network = find_integers(model or (DEFAULT_MODEL if weights is None else None), weights)
+    network = _find_integers(model, weights, DEFAULT_MODEL)
     if engine == "int":
         return FaceDetector(IntDetector.of_registry(network))
     detector = CDetector.of_registry(network)
@@ -61,7 +60,7 @@ def open_classifier(model: str | None, weights: str | None, engine: str) -> "Cla
     from rnnpool.compile.engine import CModule
     from rnnpool.integer.module import IntModule
 
-    network = find_integers(model or (DEFAULT_MODEL if weights is None else None), weights)
+    network = _find_integers(model, weights, DEFAULT_MODEL)
     if engine == "int":
         return Classifier.of_integers(IntModule(network))
     module = CModule(network)
@@ -69,16 +68,19 @@ def open_classifier(model: str | None, weights: str | None, engine: str) -> "Cla
     return Classifier.of_integers(module)
 
 
-def find_integers(model: str | None, weights: str | None) -> "IntNetwork":
-    """The integers in the file ``weights``, which must be of ``model`` if both are given, or the shipped ones of it."""
+def _find_integers(model: str | None, weights: str | None, default: str) -> "IntNetwork":
+    """The integers in the file ``weights``, which must be of ``model`` if both are given, or shipped ones.
+
+    Args:
+        default: the model of the shipped ones where neither is given.
+    """
     from rnnpool.commands.integer_files import shipped_integers
     from rnnpool.integer.storage import load_network
     from rnnpool.models import model_info
 
     path: str | Path | None = weights
     if path is None:
-        assert model is not None, "a verb knows a network of its own where neither is given"
-        name = model_info(model).name
+        name = model_info(model or default).name
         path = shipped_integers(name)
         if path is None:
             raise InputError(f"no integers of {name!r} are shipped; rnnpool quantize {name} makes them, for --weights")
@@ -86,30 +88,6 @@ def find_integers(model: str | None, weights: str | None) -> "IntNetwork":
     if model not in (None, network.name):
         raise InputError(f"{path}: holds integers of model {network.name!r}, not of {model!r}")
     return network
-
-
-class Trained(NamedTuple):
-    """What a network was trained on; empty where its file does not say."""
-
-    data: dict[str, Any]  # the data section of its recipe
-    digest: str  # of the names of classes and samples
-
-
-UNKNOWN = Trained({}, "")
-
-
-def trained_on(model: str | None, weights: str | None, engine: str) -> Trained:
-    """What trained the network that is asked for."""
-    from rnnpool.models.weights import shipped_weights, weights_info
-
-    if engine != "float":
-        metadata = find_integers(model, weights).metadata
-        return Trained(json.loads(metadata.get("data", "{}")), metadata.get("data_digest", ""))
-    if weights is None:
-        assert model is not None, "a verb knows a network of its own where neither is given"
-        weights = str(shipped_weights(model))
-    info = weights_info(weights)
-    return Trained(info.data, info.digest)
 
 
 def _notify(what: str) -> None:

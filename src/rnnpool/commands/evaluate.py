@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnpool.commands import engines
 from rnnpool.errors import InputError
@@ -183,12 +183,22 @@ def _evaluation(
 
 def _split_seed(args: argparse.Namespace, dataset: "DatasetName") -> int:
     """Of SCUT-HEAD's split: what the weights were trained with, so that none of what is measured trained them."""
-    data = engines.trained_on(args.model, args.weights, args.engine).data if args.weights else {}
+    data = _training_data(args.weights, args.engine) if args.weights else {}
     trained = data.get("split_seed", 0) if data.get("dataset") == "scut" else None
     asked = args.split_seed
     if dataset == "scut" and trained is not None and asked not in (None, trained):
         _to_stderr(f"rnnpool: {args.weights} was trained with split_seed {trained}: images of this split trained it")
     return asked if asked is not None else trained or 0
+
+
+def _training_data(weights: str, engine: str) -> dict[str, Any]:
+    """The data section of the recipe that trained a file of weights, or of integers."""
+    from rnnpool.integer.storage import load_network
+    from rnnpool.models.weights import Trained, weights_info
+
+    if engine == "float":
+        return weights_info(weights).trained.data
+    return Trained.of_entries(load_network(weights).metadata).data
 
 
 def _of_predictions(args: argparse.Namespace, root: Path, dataset: "DatasetName") -> _Measured:

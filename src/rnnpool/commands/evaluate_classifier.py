@@ -10,18 +10,19 @@ from rnnpool.commands import engines
 from rnnpool.errors import InputError
 
 if TYPE_CHECKING:
-    from rnnpool.commands.engines import Trained
     from rnnpool.data.labelled import LabelledImages
     from rnnpool.data.view import View
     from rnnpool.eval.classifier import ClassifierScores
+    from rnnpool.models.weights import Trained
 
 
 def is_asked_for(args: argparse.Namespace) -> bool:
     """Whether --model or the file --weights is a classifier's."""
     if args.engine != "float" and args.weights is not None:
         from rnnpool.integer.detector import find_integer_head
+        from rnnpool.integer.storage import load_network
 
-        return find_integer_head(engines.find_integers(args.model, args.weights)) is None
+        return find_integer_head(load_network(args.weights)) is None
 
     from rnnpool.models import model_info, network_of
 
@@ -45,12 +46,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:  # what would fail at the end fails now
         require_matplotlib()
         check_folder(args.out, "--out")
-    asked = (args.model, args.weights, args.engine)
-    classifier = engines.open_classifier(*asked)
+    classifier = engines.open_classifier(args.model, args.weights, args.engine)
     model, view = classifier.model, classifier.view
     subject = subject_of(args, model)
     move_to(args.device, model)
-    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, engines.trained_on(*asked))
+    images, part = open_pictures(args.data, args.split, tuple(classifier.classes), view, classifier.trained)
 
     started = time.perf_counter()
     centre = CentreImages(images, view.size, view.test_crop)

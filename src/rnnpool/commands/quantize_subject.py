@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnpool.commands.engines import UNKNOWN, Trained
 from rnnpool.errors import InputError
+from rnnpool.models.weights import Trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Subject:
     shape: tuple[int, int, int]
     view: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    trained: Trained = UNKNOWN
+    trained: Trained = field(default_factory=Trained)
     calibrated: "Calibrated | None" = None
 
     @property
@@ -51,8 +51,7 @@ class Subject:
     @property
     def entries(self) -> dict[str, str]:
         """What its integers are to say of it: what trained it; a classifier's, its classes and how it looks."""
-        data, digest = self.trained
-        trained = {"data": json.dumps(data), "data_digest": digest} if data else {}
+        trained = self.trained.entries()
         if not self.classes:
             return trained
         return {**trained, "classes": json.dumps(self.classes), "test_crop": str(self.view["test_crop"])}
@@ -126,8 +125,7 @@ def load_subject(name: str | None, weights: str | None, shape: str | None) -> Su
     if info.view:
         own = (info.view["channels"], info.view["size"], info.view["size"])
     calibrated = Calibrated.from_json(info.integers) if info.integers else None
-    trained = Trained(info.data, info.digest)
-    return Subject(name, module, input_shape(name, shape, own), info.view, info.classes, trained, calibrated)
+    return Subject(name, module, input_shape(name, shape, own), info.view, info.classes, info.trained, calibrated)
 
 
 def open_measure(subject: Subject, folder: Path) -> Measure:

@@ -6,6 +6,7 @@ ROOT/CLASS/*.jpg or ROOT/all-*.tar          a set without parts, of which a shar
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rnnpool.data.image_folder import image_folder, split_by_seed
 from rnnpool.data.labelled import LabelledImages
@@ -42,18 +43,10 @@ def open_part(
 
 
 def hold_out(
-    root: Path,
-    share: float,
-    seed: int,
-    *,
-    classes: Sequence[str] | None = None,
-    channels: int = 3,
-    least_side: int | None = None,
-    cache: Path | None = None,
+    root: Path, share: float, seed: int, **options: Any
 ) -> tuple[LabelledImages, LabelledImages, ShardOrder | None]:
-    """A set without parts in two, as ``split_by_seed`` does it, and the first's order as of ``open_part``."""
-    part = ALL if has_shards(root, ALL) else "."
-    whole, _ = open_part(root, part, classes=classes, channels=channels, least_side=least_side, cache=cache)
+    """A set without parts in two, as ``split_by_seed`` does it, and the first's order; ``options`` of ``open_part``."""
+    whole, _ = open_part(root, ALL if has_shards(root, ALL) else ".", **options)
     train, held = split_by_seed(whole, share, seed)
     pixels = whole.pixels
     return train, held, ShardOrder(pixels.places[train.images]) if isinstance(pixels, ShardPixels) else None

@@ -7,9 +7,9 @@ are ``weights/NAME.safetensors`` in the repository, ``rnnpool/weights/`` in the 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,6 +22,28 @@ from rnnpool.shipped import shipped_files
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a network was trained on; empty where its file does not say.
+
+    Attributes:
+        data: the data section of its recipe.
+        digest: of the names of classes and samples (rnnpool.data.digest).
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    def entries(self) -> dict[str, str]:
+        """For the metadata of its integers."""
+        return {"data": json.dumps(self.data), "data_digest": self.digest} if self.data else {}
+
+    @classmethod
+    def of_entries(cls, metadata: Mapping[str, str]) -> Self:
+        """From the metadata of integers."""
+        return cls(json.loads(metadata.get("data", "{}")), metadata.get("data_digest", ""))
+
+
+@dataclass(frozen=True)
 class WeightsInfo:
     """What a file of weights says of itself; what it does not say is empty.
 
@@ -30,8 +52,7 @@ class WeightsInfo:
         options: what ``create_model`` was given besides ("model_options", as JSON; so are the following).
         view: how a classifier sees images: the fields of ``rnnpool.data.view.View``.
         classes: a classifier's.
-        data: the data section of the recipe that the network was trained by ("recipe").
-        digest: of the data that it was trained on ("data_digest"; rnnpool.data.digest).
+        trained: what the network was trained on ("recipe" and "data_digest").
         integers: the ranges that it was trained to be rounded with, for ``Calibrated.from_json``.
     """
 
@@ -39,8 +60,7 @@ class WeightsInfo:
     options: dict[str, Any]
     view: dict[str, Any]
     classes: tuple[str, ...]
-    data: dict[str, Any]
-    digest: str
+    trained: Trained
     integers: str
 
 
@@ -67,8 +87,7 @@ def weights_info(path: str | Path) -> WeightsInfo:
         options=entry("model_options", dict),
         view=entry("view", dict),
         classes=tuple(entry("classes", list)),
-        data=entry("recipe", dict).get("data", {}),
-        digest=metadata.get("data_digest", ""),
+        trained=Trained(entry("recipe", dict).get("data", {}), metadata.get("data_digest", "")),
         integers=metadata.get("integers", ""),
     )
 

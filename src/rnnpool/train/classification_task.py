@@ -164,22 +164,23 @@ def fitted_model(recipe: ModelRecipe, num_classes: int, view: View) -> ModelReci
 def open_images(data: DataRecipe, root: Path) -> tuple[LabelledImages, LabelledImages, Order]:
     """The images to train on and to evaluate on, and the order to train in."""
     folder = data_folder(root, data.folder)
-    cache = root / data.cache if data.cache else None
-    side = least_side(data.augment, data.size, data.test_crop)
+    seen: dict[str, Any] = {
+        "channels": data.channels,
+        "least_side": least_side(data.augment, data.size, data.test_crop),
+        "cache": root / data.cache if data.cache else None,
+    }
     if not has_part(folder, data.train):
         if data.train != DataRecipe.train:
             raise InputError(f"{folder}: there is no {data.train}/ to train on (data.train names it)")
-        train, val, order = hold_out(
-            folder, data.val_share, data.split_seed, channels=data.channels, least_side=side, cache=cache
-        )
+        train, val, order = hold_out(folder, data.val_share, data.split_seed, **seen)
         return train, val, order or shuffled
     if not has_part(folder, data.val):
         raise InputError(
             f"{folder}: there is {data.train}/ to train on, but no {data.val}/ to evaluate on (data.val names "
             f"another; where there is neither, data.val_share of the pictures are held out)"
         )
-    train, order = open_part(folder, data.train, channels=data.channels, least_side=side, cache=cache)
-    val, _ = open_part(folder, data.val, classes=train.classes, channels=data.channels, least_side=side, cache=cache)
+    train, order = open_part(folder, data.train, **seen)
+    val, _ = open_part(folder, data.val, classes=train.classes, **seen)
     return train, val, order or shuffled
 
 
